@@ -1,0 +1,287 @@
+"""Settings: what an operator may set, grouped by concern, each with a default and its meaning.
+
+The names are those of the environment (or of ``.env``), in capitals. Durations are written
+``90s``, ``30m``, ``2h``, ``7d`` or ``forever``; sizes ``512KB``, ``128MB``, ``1GB``.
+Nothing is read at import: ``load_settings`` does it, and every other part is handed values.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import SettingsError
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2}
+_SIZES["GIB"] = 1024**3
+
+
+def parse_duration(text: object) -> float:
+    """Seconds in ``90s``, ``1h30m``, ``250ms``, ``12`` (seconds) or ``forever`` (infinity)."""
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return float(text)
+    word = str(text).strip().lower()
+    if word == "forever":
+        return math.inf
+    if re.fullmatch(r"\d+(\.\d+)?", word):
+        return float(word)
+    pieces = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", word)
+    if not pieces or "".join(number + unit for number, unit in pieces) != word:
+        raise ValueError(f"{text!r} is not a duration; write 90s, 30m, 2h, 7d or forever")
+    return sum(float(number) * _UNITS[unit] for number, unit in pieces)
+
+
+def parse_size(text: object) -> int:
+    """Bytes in ``128MB``, ``64KiB`` or ``4096``."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)", str(text).strip())
+    unit = match.group(2).upper() or "B" if match else ""
+    if match is None or unit not in _SIZES:
+        raise ValueError(f"{text!r} is not a size; write 512KB, 128MB or 1GB")
+    return int(float(match.group(1)) * _SIZES[unit])
+
+
+def _positive(value: float) -> float:
+    if not value > 0:
+        raise ValueError("must be more than zero")
+    return value
+
+
+def _finite(value: float) -> float:
+    if math.isinf(value):
+        raise ValueError("must be a bounded time, not forever")
+    return value
+
+
+def _words(value: object) -> object:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+"""Seconds, zero or more; ``inf`` stands for ever."""
+Deadline = Annotated[
+    float, BeforeValidator(parse_duration), AfterValidator(_positive), AfterValidator(_finite)
+]
+"""Seconds, more than zero and bounded."""
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+"""Bytes, more than zero."""
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+"""Several values, separated by commas or spaces."""
+
+
+class UpstreamSettings(BaseModel):
+    """The API that we stand in front of."""
+
+    estfor_api_url: str = Field("https://api.estfor.com", description="Base URL of the upstream.")
+    upstream_timeout: Deadline = Field(
+        10.0, description="How long one upstream call may take, retries included."
+    )
+    upstream_max_concurrency: int = Field(
+        8, ge=1, le=256, description="How many upstream calls may be under way at once."
+    )
+    upstream_max_body: Size = Field(
+        32_000_000, description="The largest upstream answer that is accepted."
+    )
+
+    @field_validator("estfor_api_url")
+    @classmethod
+    def _is_base_url(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+            raise ValueError(f"{value!r} is not a base URL; write https://api.estfor.com")
+        return value.rstrip("/")
+
+
+class StoreSettings(BaseModel):
+    """Where answers are remembered."""
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("drawbridge")),
+        description="Folder of the embedded files (SQLite). Made if it is not there.",
+    )
+    mongodb_uri: SecretStr | None = Field(
+        None, description="Set: MongoDB instead of SQLite. mongodb://user:password@host:27017"
+    )
+    mongodb_database: str = Field(
+        "estfor", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="The database's name."
+    )
+    mongodb_timeout: Deadline = Field(
+        2.0, description="How long one call to MongoDB may take before the gateway does without."
+    )
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _is_mongodb_uri(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("must start with mongodb:// or mongodb+srv://")
+        return value
+
+
+class CacheSettings(BaseModel):
+    """How long answers are good for, and how much of them is kept in memory."""
+
+    cache_memory_size: Size = Field(128_000_000, description="Size of the memory tier.")
+    cache_ttl_static: Deadline = Field(21600.0, description="Fresh time of game definitions.")
+    cache_ttl_slow: Deadline = Field(600.0, description="Fresh time of clans, pets, day data.")
+    cache_ttl_live: Deadline = Field(30.0, description="Fresh time of players and what they do.")
+    cache_ttl_instant: Deadline = Field(5.0, description="Fresh time of prices and open orders.")
+    cache_ttl_negative: Deadline = Field(60.0, description="Fresh time of 404 and 422 answers.")
+    cache_stale_if_error: Duration = Field(
+        math.inf, ge=0, description="How old an answer may be served when the upstream fails."
+    )
+    store_queue_size: int = Field(
+        10_000, ge=1, description="Answers that may wait to be written to the store."
+    )
+
+
+class ContainerSettings(BaseModel):
+    """When containers are started and stopped."""
+
+    container_auto_start: bool = Field(True, description="Start containers that are needed.")
+    container_auto_stop: bool = Field(True, description="Stop containers that nobody uses.")
+    container_idle_timeout: Deadline = Field(
+        1800.0, description="Idle time of a container of normal priority before it is stopped."
+    )
+    container_high_idle_timeout: Deadline = Field(7200.0, description="The same, high priority.")
+    container_low_idle_timeout: Deadline = Field(600.0, description="The same, low priority.")
+    container_startup_timeout: Deadline = Field(
+        60.0, description="How long a container may take to become ready."
+    )
+    container_check_interval: Deadline = Field(
+        10.0, description="How often the idle monitor looks, and the engine's list is compared."
+    )
+    container_scope: Words = Field(
+        (), description="Labels (key=value) a container must have too: gateways sharing an engine."
+    )
+    containers_file: Path | None = Field(
+        None, description="TOML file of specs for containers whose labels you cannot edit."
+    )
+    docker_host: str | None = Field(
+        None, description="The engine, or a socket proxy: unix:///var/run/docker.sock, tcp://…"
+    )
+
+    @field_validator("containers_file")
+    @classmethod
+    def _file_exists(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"there is no file {value}")
+        return value
+
+    @field_validator("docker_host")
+    @classmethod
+    def _is_docker_host(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not re.match(r"(unix|tcp|http|https|ssh|npipe)://.", value):
+            raise ValueError("must look like unix:///var/run/docker.sock or tcp://host:2375")
+        return value
+
+
+NO_AUTOMATION: Mapping[str, bool] = {"container_auto_start": False, "container_auto_stop": False}
+"""For commands that must not touch anybody's containers."""
+
+
+class FrontSettings(BaseModel):
+    """What the gateway accepts, and from whom."""
+
+    admin_api_keys: Words = Field(
+        (), description="SHA-256 (hex) of each operator key. None: only loopback may operate."
+    )
+    cors_origins: Words = Field(("*",), description="Origins whose pages may ask. * means all.")
+    max_request_body: Size = Field(256_000, description="The largest request body accepted.")
+    max_query_length: int = Field(16_384, ge=256, description="The longest query string accepted.")
+
+    @field_validator("admin_api_keys")
+    @classmethod
+    def _are_digests(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for digest in value:
+            if not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
+                raise ValueError("each key is given as its SHA-256 in 64 hex digits, not in clear")
+        return tuple(digest.lower() for digest in value)
+
+
+class LogSettings(BaseModel):
+    """What is written to the log."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least level that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json off a terminal, readable lines on one."
+    )
+
+    access_log: bool = Field(True, description="One line for each request.")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+
+GROUPS: tuple[type[BaseModel], ...] = (
+    UpstreamSettings,
+    StoreSettings,
+    CacheSettings,
+    ContainerSettings,
+    FrontSettings,
+    LogSettings,
+)
+"""The groups, in the order in which the documentation shows them."""
+
+
+class Settings(
+    UpstreamSettings,
+    StoreSettings,
+    CacheSettings,
+    ContainerSettings,
+    FrontSettings,
+    LogSettings,
+    BaseSettings,
+):
+    """Everything that can be set. Unknown names are ignored: the environment has many others."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    @model_validator(mode="after")
+    def _freshness_is_ordered(self) -> Settings:
+        if self.cache_ttl_instant > self.cache_ttl_static:
+            raise ValueError("CACHE_TTL_INSTANT is longer than CACHE_TTL_STATIC")
+        return self
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment and ``.env``; ``overrides`` (by field name) win.
+
+    Raises ``SettingsError`` with one line for each setting that makes no sense.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError([_describe(problem) for problem in error.errors()]) from None
+
+
+def _describe(problem: Any) -> str:
+    name = "_".join(str(part) for part in problem["loc"][:1]).upper()
+    reason = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{name}: {reason}" if name else reason
