@@ -1,0 +1,95 @@
+"""How good an answer still is: three timers, and the verdict that follows from them. PURE.
+
+As in Varnish, each answer is *fresh* for a while (give it), then in *grace* (give it, and
+refresh it once behind the client's back), then *kept* (give it only if the upstream fails).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.kingdom.operation import Freshness
+
+NEGATIVE_STATUSES = frozenset({404, 422})
+"""Answers that say no, which are worth remembering for a short while."""
+_GRACE = {
+    Freshness.STATIC: 86400.0,
+    Freshness.SLOW: 3600.0,
+    Freshness.LIVE: 300.0,
+    Freshness.INSTANT: 30.0,
+}
+_NEGATIVE_KEEP = 86400.0
+_SKEW = 1.0
+"""Seconds by which clocks are set back in daily life."""
+
+
+class Verdict(StrEnum):
+    """What may be done with an answer."""
+
+    FRESH = "fresh"
+    GRACE = "grace"
+    KEPT = "kept"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Seconds after the fetch until an answer is no longer fresh, in grace, kept.
+
+    Each timer begins where the one before ends.
+    """
+
+    fresh: float
+    grace: float
+    keep: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on one answer: its ``age`` and the ``ttl`` left (negative: over for so long)."""
+
+    verdict: Verdict
+    age: float
+    ttl: float
+
+
+def judge(stored_at: float, policy: Policy, now: float) -> Judgement:
+    """Judge an answer that was stored at wall time ``stored_at``.
+
+    A ``stored_at`` in the future means that the clock was set back: nobody knows how old the
+    answer is, so it is good enough to give, and to be refreshed.
+    """
+    if stored_at > now + _SKEW:
+        return Judgement(Verdict.GRACE, 0.0, 0.0)
+    age = max(0.0, now - stored_at)
+    ttl = policy.fresh - age
+    if ttl > 0:
+        verdict = Verdict.FRESH
+    elif ttl + policy.grace > 0:
+        verdict = Verdict.GRACE
+    elif ttl + policy.grace + policy.keep > 0:
+        verdict = Verdict.KEPT
+    else:
+        verdict = Verdict.EXPIRED
+    return Judgement(verdict, age, ttl)
+
+
+class Policies:
+    """The policy of every answer, by the operation's freshness class and the answer's status."""
+
+    def __init__(self, fresh: Mapping[Freshness, float], negative: float, keep: float) -> None:
+        self._good = {
+            name: Policy(seconds, min(_GRACE[name], keep), keep) for name, seconds in fresh.items()
+        }
+        self._negative = Policy(negative, 0.0, min(_NEGATIVE_KEEP, keep))
+
+    def of(self, freshness: Freshness, status: int) -> Policy:
+        """The policy of an answer with that status."""
+        return self._negative if status in NEGATIVE_STATUSES else self._good[freshness]
+
+
+def is_storable(status: int) -> bool:
+    """Whether an answer is remembered at all: good ones, and those that say no."""
+    return status == 200 or status in NEGATIVE_STATUSES

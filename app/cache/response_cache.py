@@ -1,0 +1,267 @@
+"""Remembered answers in front of the upstream: look up, judge, serve, refresh, ask.
+
+The order in which an answer is looked for is memory, store, upstream. What decides is
+``freshness.judge``; this shell asks it and does as it says. A *soft* need for the store costs a
+client nothing: while the store is asleep the upstream is asked. Only when the upstream fails, or
+the client wants nothing but what is known, does the request wait for the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Protocol
+
+import structlog
+from cachetools import TTLCache
+
+from app.cache.flight import FlightTable
+from app.cache.freshness import Judgement, Policies, Verdict, is_storable, judge
+from app.cache.gate import StoreGate
+from app.cache.key import RequestKey
+from app.cache.memory import MemoryTier
+from app.cache.outcome import Outcome, Source
+from app.cache.store import Entry, ResponseStore
+from app.cache.write_behind import WriteBehind
+from app.errors import ContainerError, StoreError, UpstreamError, UpstreamTimeout
+
+_log = structlog.get_logger(__name__)
+STORE_PATIENCE = 0.5
+"""Seconds that a client waits for the store's answer while the upstream could be asked."""
+KNOWN_PATIENCE = 1.0
+"""Seconds that a client who could be given an old answer waits for a new one."""
+RETRY_PAUSE = 1.0
+"""Seconds after a failure in which the upstream (for a known answer) or the store is left alone."""
+
+
+class Answer(Protocol):
+    """What a fetch brings: a complete, plausible answer of the upstream."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+Fetch = Callable[[RequestKey], Awaitable[Answer]]
+"""Asks the upstream; raises ``UpstreamError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An entry that was found, where, and how good it is."""
+
+    entry: Entry
+    source: Source
+    judgement: Judgement
+
+
+class ResponseCache:
+    """Answers questions from what is remembered, and remembers what it had to ask for.
+
+    Build it inside the running loop; ``aclose`` ends its tasks and writes what waits.
+    """
+
+    def __init__(
+        self,
+        *,
+        memory: MemoryTier,
+        store: ResponseStore,
+        gate: StoreGate,
+        fetch: Fetch,
+        policies: Policies,
+        queue_size: int,
+        wall: Callable[[], float],
+        clock: Callable[[], float],
+    ) -> None:
+        self.memory = memory
+        self.store = store
+        self.policies = policies
+        self.writer = WriteBehind(store, gate, queue_size)
+        self._gate = gate
+        self._fetch = fetch
+        self._wall = wall
+        self._clock = clock
+        self._store_rests_until = -math.inf
+        self._lookups: FlightTable[Entry | None] = FlightTable()
+        self._fetches: FlightTable[Entry] = FlightTable()
+        self._failed: TTLCache[str, UpstreamError] = TTLCache(10_000, RETRY_PAUSE, timer=clock)
+
+    def peek(self, key: RequestKey) -> Outcome | None:
+        """The answer if memory has one that may be given at once; costs no waiting at all."""
+        entry = self.memory.get(key.digest)
+        if entry is None:
+            return None
+        judgement = self._judge(key, entry)
+        if judgement.verdict is Verdict.GRACE:
+            self._refresh(key)
+        elif judgement.verdict is not Verdict.FRESH:
+            return None
+        return Outcome(entry, Source.MEMORY, judgement)
+
+    async def answer(self, key: RequestKey) -> Outcome:
+        """The best answer that can be had. Raises ``UpstreamError``, or when what is remembered
+        could not be looked up after that, ``ContainerError`` or ``StoreError``.
+        """
+        outcome = self.peek(key)
+        if outcome is not None:
+            return outcome
+        known = await self._known(key)
+        if known and known.judgement.verdict in (Verdict.FRESH, Verdict.GRACE):
+            self.memory.put(known.entry)
+            if known.judgement.verdict is Verdict.GRACE:
+                self._refresh(key)
+            return Outcome(known.entry, known.source, known.judgement)
+        try:
+            outcome = await self._ask(key, known)
+        except UpstreamError:
+            remembered = await self._remembered(key, known)
+            if remembered is None:
+                raise
+            return remembered
+        if outcome.entry.status >= 500:
+            with suppress(ContainerError, StoreError):
+                return await self._remembered(key, known) or outcome
+        return outcome
+
+    async def known(self, key: RequestKey) -> Outcome | None:
+        """What is remembered, however old, without asking the upstream: a hard need for the store.
+
+        ``None`` when nothing is. Raises ``ContainerError`` or ``StoreError``.
+        """
+        outcome = self.peek(key)
+        if outcome is not None:
+            return outcome
+        entry = self.memory.get(key.digest) or await self._awaited_lookup(key)
+        if entry is None:
+            return None
+        return Outcome(entry, self._source(entry), self._judge(key, entry))
+
+    async def aclose(self) -> None:
+        """End what is under way and write what waits to be written."""
+        await self._lookups.aclose()
+        await self._fetches.aclose()
+        await self.writer.aclose()
+
+    async def _known(self, key: RequestKey) -> _Known | None:
+        entry, source = self.memory.get(key.digest), Source.MEMORY
+        if entry is None:
+            entry, source = await self._quick_lookup(key), Source.STORE
+        if entry is None:
+            return None
+        return _Known(entry, source, self._judge(key, entry))
+
+    async def _ask(self, key: RequestKey, known: _Known | None) -> Outcome:
+        failed = self._failed.get(key.digest)
+        if known and failed:
+            raise failed
+        collapsed = key.digest in self._fetches
+        flight = self._fetches.start(key.digest, lambda: self._fetch_and_remember(key))
+        await asyncio.wait({flight}, timeout=KNOWN_PATIENCE if known else None)
+        if not flight.done():
+            raise UpstreamTimeout("The upstream takes its time.")
+        entry = await asyncio.shield(flight)
+        return Outcome(
+            entry,
+            Source.UPSTREAM,
+            self._judge(key, entry),
+            was_stale=known is not None,
+            collapsed=collapsed,
+            stored=is_storable(entry.status),
+        )
+
+    async def _remembered(self, key: RequestKey, known: _Known | None) -> Outcome | None:
+        """The upstream gave nothing: what is remembered is better, so now wait for the store."""
+        if known is None:
+            entry = await self._awaited_lookup(key)
+            known = _Known(entry, Source.STORE, self._judge(key, entry)) if entry else None
+        if known is None or known.judgement.verdict is Verdict.EXPIRED:
+            return None
+        self.memory.put(known.entry)
+        return Outcome(known.entry, known.source, known.judgement, upstream_failed=True)
+
+    def _refresh(self, key: RequestKey) -> None:
+        if key.digest not in self._failed:
+            self._fetches.start(key.digest, lambda: self._fetch_and_remember(key))
+
+    async def _fetch_and_remember(self, key: RequestKey) -> Entry:
+        try:
+            answer = await self._fetch(key)
+        except UpstreamError as error:
+            self._failed[key.digest] = error
+            raise
+        entry = self._entry(key, answer)
+        if is_storable(entry.status):
+            self._remember(entry)
+        elif entry.status >= 500:
+            self._failed[key.digest] = UpstreamError(f"The upstream answered {entry.status}.")
+        return entry
+
+    def _remember(self, entry: Entry) -> None:
+        before = self.memory.get(entry.key)
+        from_the_future = before is not None and before.stored_at > entry.stored_at
+        if from_the_future:
+            self.memory.delete(entry.key)
+        self.memory.put(entry)
+        self.writer.add(entry, overrule=from_the_future)
+
+    def _entry(self, key: RequestKey, answer: Answer) -> Entry:
+        return Entry(
+            key=key.digest,
+            target=key.title,
+            status=answer.status,
+            content_type=answer.content_type,
+            body=answer.body,
+            etag=f'"{blake2b(answer.body, digest_size=16).hexdigest()}"',
+            stored_at=self._wall(),
+            fetch_seconds=answer.seconds,
+        )
+
+    async def _quick_lookup(self, key: RequestKey) -> Entry | None:
+        """Look in the store unless that would make the client wait for it to wake."""
+        waiting = self.writer.waiting(key.digest)
+        if waiting is not None:
+            return waiting
+        lease = self._gate.enter()
+        if lease is None:
+            return None
+        with lease:
+            if self._clock() < self._store_rests_until:
+                return None
+            try:
+                async with asyncio.timeout(STORE_PATIENCE):
+                    return await self._lookups.join(key.digest, lambda: self._read(key.digest))
+            except (TimeoutError, StoreError) as error:
+                self._store_rests_until = self._clock() + RETRY_PAUSE
+                _log.info("the store did not answer", reason=str(error) or "too slow")
+                return None
+
+    async def _awaited_lookup(self, key: RequestKey) -> Entry | None:
+        waiting = self.writer.waiting(key.digest)
+        if waiting is not None:
+            return waiting
+        with await self._gate.open():
+            return await self._lookups.join(key.digest, lambda: self._read(key.digest))
+
+    async def _read(self, digest: str) -> Entry | None:
+        # The flight may outlive its askers, so it holds a lease of its own.
+        lease = self._gate.enter()
+        if lease is None:
+            return None
+        with lease:
+            return await self.store.get(digest)
+
+    def _judge(self, key: RequestKey, entry: Entry) -> Judgement:
+        policy = self.policies.of(key.operation.freshness, entry.status)
+        return judge(entry.stored_at, policy, self._wall())
+
+    def _source(self, entry: Entry) -> Source:
+        return Source.MEMORY if self.memory.get(entry.key) is entry else Source.STORE
