@@ -1,0 +1,276 @@
+"""The command line: the only reader of ``argv``. Exit codes: 0 fine, 1 failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from app import __version__
+from app.config import NO_AUTOMATION, Settings, load_settings, parse_duration
+from app.demo import run_demo
+from app.doctor import Finding, Health, examine
+from app.errors import DrawbridgeError, SettingsError
+from app.logs import configure_logging
+from app.main import build_routes, run_gateway
+from app.remote import RemoteGateway
+from app.runtime import open_runtime
+from app.sandbox.app import create_sandbox
+from app.sandbox.faults import Fault
+from app.sandbox.options import MOST_PLAYERS, SandboxOptions
+from app.sandbox.recorder import Step, record
+from app.serving import address, bind, serve
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+At = Annotated[
+    str, typer.Option("--gateway", envvar="DRAWBRIDGE_URL", help="The running gateway to ask.")
+]
+Key = Annotated[
+    str | None, typer.Option("--key", envvar="DRAWBRIDGE_API_KEY", help="An operator's key.")
+]
+_GATEWAY = "http://127.0.0.1:8000"
+
+
+def main() -> None:
+    """Run the command that ``argv`` names."""
+    try:
+        build()()
+    except SettingsError as error:
+        _fail([f"Cannot start. {problem}" for problem in error.problems])
+    except DrawbridgeError as error:
+        _fail([str(error)])
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"drawbridge {__version__}")
+        raise typer.Exit
+
+
+def build() -> typer.Typer:
+    """The commands."""
+    commands = typer.Typer(
+        name="drawbridge",
+        help="An on-demand gateway to the data of EstFor Kingdom.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    for command in (serve_command, sandbox_command, demo_command, doctor_command, openapi_command):
+        commands.command(command.__name__.removesuffix("_command"))(command)
+    cache = typer.Typer(help="What a running gateway remembers.", no_args_is_help=True)
+    cache.command("stats")(cache_stats)
+    commands.add_typer(cache, name="cache")
+    containers = typer.Typer(help="The containers of a running gateway.", no_args_is_help=True)
+    containers.command("list")(containers_list)
+    containers.command("wake")(containers_wake)
+    containers.command("sleep")(containers_sleep)
+    containers.command("watch")(containers_watch)
+    commands.add_typer(containers, name="containers")
+    commands.callback()(_options)
+    return commands
+
+
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print it.")
+    ] = False,
+) -> None:
+    """An on-demand gateway to the data of EstFor Kingdom."""
+
+
+def serve_command(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Run the gateway on the upstream that ESTFOR_API_URL names."""
+    settings = load_settings()
+    configure_logging(settings)
+    listening = bind(host, port)
+
+    def announce() -> None:
+        _say_to_stderr(f"drawbridge {__version__} is ready at {address(listening)}")
+
+    _leave(uvloop.run(run_gateway(settings, listening, announce)))
+
+
+def sandbox_command(
+    host: Host = "127.0.0.1",
+    port: Port = 4004,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of envelope files to serve where there are any.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another number, another kingdom.")] = 1,
+    players: Annotated[int, typer.Option(min=1, max=MOST_PLAYERS, help="Heroes.")] = 1_000,
+    latency: Annotated[str, typer.Option(help="Added to each answer: 50ms.")] = "0s",
+    error_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of requests that fail.")
+    ] = 0.0,
+    record_to: Annotated[
+        Path | None,
+        typer.Option("--record", help="Write the live API's static data to this folder, and end."),
+    ] = None,
+) -> None:
+    """Run a whole kingdom offline, with the upstream's paths."""
+    settings = load_settings()
+    configure_logging(settings)
+    if record_to is not None:
+        uvloop.run(record(settings.estfor_api_url, record_to, progress=_say_step))
+        return
+    fault = Fault(latency=_duration("--latency", latency), error_rate=error_rate)
+    options = SandboxOptions(players=players, seed=seed, data=data, faults=(fault,))
+    listening = bind(host, port)
+    app = create_sandbox(options)
+
+    def announce() -> None:
+        _say_to_stderr(f"the sandbox kingdom is ready at {address(listening)}")
+
+    _leave(uvloop.run(serve(listening, app, announce)))
+
+
+def demo_command(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Run the gateway on a sandbox kingdom, and print what to try."""
+    configure_logging(load_settings(log_level="WARNING"))
+    _leave(uvloop.run(run_demo(host, port, typer.echo)))
+
+
+def doctor_command(as_json: Json = False) -> None:
+    """Tell what is wrong with this installation, and what to do about it."""
+    settings = load_settings()
+    configure_logging(settings.model_copy(update={"log_level": "ERROR"}))
+    findings = asyncio.run(_examine(settings))
+    if as_json:
+        _print_json(
+            [{"subject": f.subject, "health": f.health, "found": f.found} for f in findings]
+        )
+    else:
+        _print_table(
+            ["", "what", "found"], [[f.health.value, f.subject, f.found] for f in findings]
+        )
+    if any(finding.health is Health.BROKEN for finding in findings):
+        raise typer.Exit(1)
+
+
+def openapi_command() -> None:
+    """Print the OpenAPI description."""
+    _print_json(asyncio.run(_describe()))
+
+
+def cache_stats(at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:
+    """How much is remembered, and where."""
+    gateway = RemoteGateway(at, key)
+    found = {"memory": gateway.get("/health")["cache"]["memory"], "store": gateway.get("/v1/store")}
+    if as_json:
+        _print_json(found)
+    else:
+        rows = [
+            [tier, *(str(part[k]) for k in ("entries", "bytes"))] for tier, part in found.items()
+        ]
+        _print_table(["tier", "entries", "bytes"], rows)
+
+
+def containers_list(at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:
+    """The containers that opted in, and what keeps them up."""
+    rows = RemoteGateway(at, key).containers()
+    if as_json:
+        _print_json(rows)
+    else:
+        columns = ("name", "state", "leases", "idle_seconds", "sleeps_in", "keeps_awake", "error")
+        _print_table(
+            list(columns), [[_cell(row.get(column)) for column in columns] for row in rows]
+        )
+
+
+def containers_wake(name: str, at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:
+    """Wake a container and wait until it is ready."""
+    _print_act(RemoteGateway(at, key).act(name, "wake"), as_json)
+
+
+def containers_sleep(name: str, at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:
+    """Put a container to sleep; refused while it is in use."""
+    _print_act(RemoteGateway(at, key).act(name, "sleep"), as_json)
+
+
+def containers_watch(at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:
+    """Follow changes of state until Ctrl-C."""
+    for event, data in RemoteGateway(at, key).events():
+        if as_json:
+            typer.echo(json.dumps({"event": event, **data}))
+        else:
+            typer.echo(
+                f"{data.get('name', '')}: {data.get('state', '')} {data.get('detail') or ''}"
+            )
+
+
+def _print_act(view: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(view)
+    else:
+        typer.echo(f"{view['name']} is {view['state']}")
+
+
+async def _describe() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = load_settings(
+            data_dir=folder, mongodb_uri=None, log_level="ERROR", **NO_AUTOMATION
+        )
+        configure_logging(settings)
+        async with open_runtime(settings) as runtime:
+            return build_routes(runtime).openapi()
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    return [finding async for finding in examine(settings)]
+
+
+def _duration(option: str, text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def _print_table(columns: list[str], rows: list[list[str]]) -> None:
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _say_step(step: Step) -> None:
+    done = "is there already" if step.skipped else f"{step.rows} rows in {step.calls} calls"
+    typer.echo(f"{step.file}: {done}")
+
+
+def _say_to_stderr(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _leave(was_ready: bool) -> None:
+    if not was_ready:
+        raise typer.Exit(1)
+
+
+def _fail(lines: list[str]) -> NoReturn:
+    for line in lines:
+        _say_to_stderr(line)
+    sys.exit(1)

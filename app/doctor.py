@@ -1,0 +1,117 @@
+"""What is wrong with this installation? Each check says what it found and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.cache.key import canonicalise
+from app.config import Settings
+from app.containers.engine import Engine
+from app.containers.fleet import Fleet
+from app.containers.policy import FleetPolicy
+from app.errors import DrawbridgeError, StoreError, UpstreamError
+from app.kingdom.catalogue import Catalogue
+from app.runtime import USER_AGENT, ask, open_store
+from app.upstream.client import UpstreamClient
+
+
+class Health(StrEnum):
+    """The result of a check. Only ``BROKEN`` makes the doctor fail."""
+
+    WELL = "well"
+    LIMITED = "limited"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found, and what to do about it if anything."""
+
+    subject: str
+    health: Health
+    found: str
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Check the parts that ``settings`` name, one after the other; changes nothing."""
+    yield Finding("settings", Health.WELL, "every setting makes sense")
+    yield _data_folder(settings)
+    yield await _upstream(settings)
+    async with AsyncExitStack() as parts:
+        looking = FleetPolicy.from_settings(
+            settings.model_copy(update={"container_auto_stop": False})
+        )
+        fleet = await parts.enter_async_context(Fleet(Engine(settings.docker_host), looking))
+        yield _engine(fleet)
+        yield await _store(settings, fleet)
+
+
+def _data_folder(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    except OSError as error:
+        advice = "Set DATA_DIR to a folder that can be written."
+        return Finding("data folder", Health.BROKEN, f"{folder}: {error.strerror}. {advice}")
+    if free < 100_000_000:
+        found = f"{folder}: only {free // 1_000_000} MB free"
+        return Finding("data folder", Health.LIMITED, found)
+    return Finding("data folder", Health.WELL, f"{folder}: {free // 1_000_000} MB free")
+
+
+async def _upstream(settings: Settings) -> Finding:
+    match = Catalogue().at("/clan-tiers")[0]
+    client = UpstreamClient(
+        settings.estfor_api_url,
+        timeout=settings.upstream_timeout,
+        max_concurrency=1,
+        max_body=settings.upstream_max_body,
+        user_agent=USER_AGENT,
+    )
+    async with client:
+        try:
+            answer = await ask(client)(canonicalise(match, b"").key)
+        except UpstreamError as error:
+            found = (
+                f"{settings.estfor_api_url}: {error.detail} What is known is answered all the same."
+            )
+            return Finding("upstream", Health.BROKEN, found)
+    found = f"{settings.estfor_api_url}: {answer.status} in {answer.seconds * 1000:.0f} ms"
+    return Finding("upstream", Health.WELL if answer.status == 200 else Health.LIMITED, found)
+
+
+def _engine(fleet: Fleet) -> Finding:
+    if not fleet.automation.available:
+        found = f"{fleet.automation.reason} Containers are neither started nor stopped."
+        return Finding("engine", Health.LIMITED, found)
+    names = ", ".join(view.name for view in fleet.views()) or "none has opted in"
+    return Finding("engine", Health.WELL, f"containers: {names}")
+
+
+async def _store(settings: Settings, fleet: Fleet) -> Finding:
+    store = open_store(settings)
+    try:
+        async with asyncio.timeout(settings.mongodb_timeout * 2):
+            await store.ping()
+    except (TimeoutError, StoreError) as error:
+        return _unreachable_store(store.name, str(error) or "no answer in time", fleet)
+    except DrawbridgeError as error:
+        return Finding("store", Health.BROKEN, str(error))
+    finally:
+        await store.aclose()
+    return Finding("store", Health.WELL, f"{store.name} answers")
+
+
+def _unreachable_store(kind: str, reason: str, fleet: Fleet) -> Finding:
+    keeper = fleet.provider(kind)
+    if keeper is not None and not fleet.is_ready(keeper):
+        return Finding("store", Health.WELL, f"{kind} sleeps in {keeper}, which is woken on demand")
+    return Finding("store", Health.BROKEN, f"{kind}: {reason}")

@@ -1,0 +1,84 @@
+"""The HTTP entry: ``create_app`` puts the layers around the routes, a list to read."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from app import __version__
+from app.config import Settings
+from app.kingdom.catalogue import Catalogue
+from app.middleware.container_gate import ContainerGate
+from app.middleware.limits import RequestLimits
+from app.middleware.observe import Observe
+from app.middleware.request_id import RequestId
+from app.routers import openapi, problems
+from app.routers.automation import automation_routes
+from app.routers.health import health_routes
+from app.routers.mirror import Mirror
+from app.routers.v1 import STORE_PATHS, v1_routes
+from app.runtime import Runtime, open_runtime
+from app.serving import serve
+
+_EXPOSED = ["Age", "Cache-Status", "ETag", "Retry-After", "Server-Timing", "X-Request-ID"]
+
+
+async def run_gateway(
+    settings: Settings, listening: socket.socket, on_ready: Callable[[], None]
+) -> bool:
+    """Open the parts and serve until a signal comes. Whether it ever was ready.
+
+    Raises ``SettingsError`` or ``StoreError`` when the gateway could not work at all.
+    """
+    async with open_runtime(settings) as runtime:
+        return await serve(listening, create_app(runtime), on_ready)
+
+
+def create_app(runtime: Runtime) -> ASGIApp:
+    """The application: its layers, the innermost first."""
+    settings = runtime.settings
+    app: ASGIApp = build_routes(runtime)
+    app = ContainerGate(app, dict.fromkeys(STORE_PATHS, runtime.store_gate))
+    app = Mirror(app, runtime.catalogue, runtime.cache, runtime.metrics)
+    app = RequestLimits(
+        app, max_query=settings.max_query_length, max_body=settings.max_request_body
+    )
+    app = problems.Problems(app)
+    app = CORSMiddleware(
+        app,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED,
+    )
+    app = Observe(app, runtime.metrics, access_log=settings.access_log)
+    return RequestId(app)
+
+
+def build_routes(runtime: Runtime) -> FastAPI:
+    """Our own routes; the mirror's are not among them, but described all the same."""
+    app = FastAPIOffline(
+        title="Drawbridge",
+        version=__version__,
+        description="EstFor Kingdom's data, always there: the upstream's paths, and ours in /v1.",
+        redirect_slashes=False,
+    )
+    for routes in (health_routes, automation_routes, v1_routes):
+        app.include_router(routes(runtime))
+    _describe_with(app, runtime.catalogue)
+    problems.install(app, lambda path: runtime.catalogue.nearest(path, app.openapi()["paths"]))
+    return app
+
+
+def _describe_with(app: FastAPI, catalogue: Catalogue) -> None:
+    def described() -> dict[str, object]:
+        if app.openapi_schema is None:
+            app.openapi_schema = openapi.describe(app, catalogue)
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]

@@ -1,0 +1,1 @@
+"""Layers around the application, each pure ASGI and one concern: no base class, no magic."""

@@ -1,0 +1,41 @@
+"""Gives every request an id: the client's own if it is a decent one, else a new one."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_DECENT = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class RequestId:
+    """Sets ``scope["state"]["request_id"]``, the log's ``request_id`` and ``X-Request-ID``."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._app(scope, receive, send_with_id)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _DECENT.fullmatch(value):
+            return str(value.decode("ascii"))
+    return secrets.token_hex(8)

@@ -1,0 +1,92 @@
+"""Is it well? For people, load balancers and monitors; asking never wakes anything."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from app import __version__
+from app.runtime import Runtime
+
+
+def health_routes(runtime: Runtime) -> APIRouter:
+    """``/health`` and below, and ``/metrics``."""
+    router = APIRouter(tags=["Health"])
+
+    @router.get("/health", summary="Everything at a glance")
+    async def summary() -> dict[str, Any]:
+        upstream, containers = _upstream(runtime), _automation(runtime)
+        well = upstream["ok"] and runtime.cache.writer.dropped == 0
+        return {
+            "status": "ok" if well else "degraded",
+            "version": __version__,
+            "uptime_seconds": round(runtime.uptime(), 1),
+            "upstream": upstream,
+            "cache": _cache(runtime),
+            "containers": containers,
+        }
+
+    @router.get("/health/live", summary="The process answers")
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/health/ready", summary="Requests are welcome")
+    async def ready() -> dict[str, str]:
+        # Whatever is asleep or dead behind it, the gateway answers what it knows.
+        return {"status": "ok"}
+
+    @router.get("/health/containers", summary="Containers, their states, what keeps them up")
+    async def containers() -> dict[str, Any]:
+        views = [asdict(view) for view in runtime.fleet.views()]
+        return {"automation": _automation(runtime), "containers": views}
+
+    @router.get("/health/automation", summary="Whether containers are started and stopped")
+    async def automation() -> dict[str, Any]:
+        return _automation(runtime)
+
+    @router.get("/metrics", summary="Figures for Prometheus", tags=["Health"])
+    async def metrics() -> Response:
+        return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4")
+
+    return router
+
+
+def _upstream(runtime: Runtime) -> dict[str, Any]:
+    status = runtime.upstream.status
+    since = status.failing_since
+    return {
+        "url": runtime.settings.estfor_api_url,
+        "ok": status.ok,
+        "failing_since": datetime.fromtimestamp(since, UTC).isoformat() if since else None,
+        "last_error": status.last_error,
+        "paused_for": round(status.paused_for, 1),
+    }
+
+
+def _cache(runtime: Runtime) -> dict[str, Any]:
+    memory = runtime.cache.memory.stats()
+    writer = runtime.cache.writer
+    return {
+        "memory": {"entries": memory.entries, "bytes": memory.size},
+        "store": {
+            "kind": runtime.cache.store.name,
+            "waiting_writes": len(writer),
+            "dropped_writes": writer.dropped,
+        },
+    }
+
+
+def _automation(runtime: Runtime) -> dict[str, Any]:
+    settings = runtime.settings
+    automation = runtime.fleet.automation
+    return {
+        "available": automation.available,
+        "reason": automation.reason,
+        "auto_start": settings.container_auto_start,
+        "auto_stop": settings.container_auto_stop,
+        "idle_check_interval": settings.container_check_interval,
+    }

@@ -1,0 +1,158 @@
+"""The upstream's own paths, answered from the cache: a pure ASGI layer before all routing."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from cachetools import LRUCache
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.cache.freshness import Policy, is_storable
+from app.cache.key import Canonical, RequestKey, canonicalise
+from app.cache.outcome import Outcome, Source
+from app.cache.response_cache import ResponseCache
+from app.errors import RequestRefused
+from app.kingdom.catalogue import Catalogue, Match
+from app.metrics import Metrics
+from app.middleware.observe import ROUTE
+
+_MEMO_SIZE, _MEMO_LONGEST = 4096, 512
+_NAMED_AT_MOST = 10
+_LONGEST_PROMISE = 10**9
+"""Seconds; ``stale-if-error`` has no word for ever."""
+
+
+class Mirror:
+    """Answers the operations of the catalogue; everything else goes to the layer behind."""
+
+    def __init__(
+        self, app: ASGIApp, catalogue: Catalogue, cache: ResponseCache, metrics: Metrics
+    ) -> None:
+        self._app = app
+        self._catalogue = catalogue
+        self._cache = cache
+        self._metrics = metrics
+        self._memo: LRUCache[tuple[bytes, bytes], Canonical] = LRUCache(_MEMO_SIZE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        raw = scope["raw_path"]
+        matches = self._catalogue.at(raw.decode("ascii", "replace"))
+        if not matches:
+            await self._app(scope, receive, send)
+            return
+        match = self._choose(matches, scope["method"])
+        if match is None:
+            scope[ROUTE] = matches[0].operation.path
+            response = _options(matches)
+        else:
+            scope[ROUTE] = match.operation.path
+            response = await self._answer(match, Request(scope, receive))
+        await response(scope, receive, send)
+
+    @staticmethod
+    def _choose(matches: list[Match], method: str) -> Match | None:
+        """The match for the method, ``None`` for OPTIONS; raises ``RequestRefused`` (405)."""
+        wanted = "GET" if method == "HEAD" else method
+        for match in matches:
+            if match.operation.method == wanted:
+                return match
+        if method == "OPTIONS":
+            return None
+        allow = _allowed(matches)
+        detail = f"{matches[0].operation.path} answers {allow}."
+        raise RequestRefused(405, "Method not allowed", detail, {"allow": allow})
+
+    async def _answer(self, match: Match, request: Request) -> Response:
+        began = time.perf_counter()
+        canonical = await self._canonical(match, request)
+        outcome = await self._outcome(canonical.key, request)
+        self._metrics.cache(outcome.word, outcome.source)
+        return self._response(canonical, outcome, request, time.perf_counter() - began)
+
+    async def _canonical(self, match: Match, request: Request) -> Canonical:
+        query = request.scope["query_string"]
+        if match.operation.body is not None:
+            return canonicalise(match, query, await request.body())
+        asked = (request.scope["raw_path"], query)
+        canonical = self._memo.get(asked)
+        if canonical is None:
+            canonical = canonicalise(match, query)
+            if len(asked[0]) + len(query) <= _MEMO_LONGEST:
+                self._memo[asked] = canonical
+        return canonical
+
+    async def _outcome(self, key: RequestKey, request: Request) -> Outcome:
+        if "only-if-cached" not in request.headers.get("cache-control", ""):
+            return await self._cache.answer(key)
+        outcome = await self._cache.known(key)
+        if outcome is None:
+            raise RequestRefused(504, "Not cached", "You asked for what is cached; this is not.")
+        return outcome
+
+    def _response(
+        self, canonical: Canonical, outcome: Outcome, request: Request, seconds: float
+    ) -> Response:
+        entry = outcome.entry
+        policy = self._cache.policies.of(canonical.key.operation.freshness, entry.status)
+        headers = {
+            "content-type": entry.content_type,
+            "content-length": str(len(entry.body)),
+            "etag": entry.etag,
+            "age": str(int(outcome.judgement.age)),
+            "cache-control": _cache_control(entry.status, policy),
+            "cache-status": outcome.cache_status(self._cache.store.name),
+            "server-timing": _server_timing(outcome, seconds),
+        }
+        if canonical.ignored:
+            headers["drawbridge-ignored-parameters"] = _names(canonical.ignored)
+        if entry.status == 200 and _is_known(entry.etag, request.headers.getlist("if-none-match")):
+            del headers["content-type"], headers["content-length"]
+            return Response(None, 304, headers)
+        body = b"" if request.method == "HEAD" else entry.body
+        return Response(body, entry.status, headers)
+
+
+def _options(matches: list[Match]) -> Response:
+    return Response(None, 204, {"allow": _allowed(matches)})
+
+
+def _allowed(matches: Iterable[Match]) -> str:
+    methods = {match.operation.method for match in matches}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set()) | {"OPTIONS"}))
+
+
+def _cache_control(status: int, policy: Policy) -> str:
+    """What caches behind us may do. With ``Age`` beside it, ``max-age`` is the whole fresh time."""
+    if not is_storable(status):
+        return "no-store"
+    keep = _LONGEST_PROMISE if math.isinf(policy.keep) else int(policy.keep)
+    return (
+        f"public, max-age={int(policy.fresh)}, "
+        f"stale-while-revalidate={int(policy.grace)}, stale-if-error={keep}"
+    )
+
+
+def _server_timing(outcome: Outcome, seconds: float) -> str:
+    timing = f'cache;desc="{outcome.word}";dur={seconds * 1000:.3f}'
+    if outcome.source is Source.UPSTREAM:
+        timing += f", upstream;dur={outcome.entry.fetch_seconds * 1000:.1f}"
+    return timing
+
+
+def _names(ignored: tuple[str, ...]) -> str:
+    shown = [quote(name[:40], safe="[]") for name in ignored[:_NAMED_AT_MOST]]
+    return ", ".join(shown) + (", ..." if len(ignored) > _NAMED_AT_MOST else "")
+
+
+def _is_known(etag: str, if_none_match: list[str]) -> bool:
+    """Whether the client has this body already: weak comparison, lists and ``*`` (RFC 9110)."""
+    tags = [tag.strip() for line in if_none_match for tag in line.split(",")]
+    return any(tag == "*" or tag.removeprefix("W/") == etag for tag in tags)

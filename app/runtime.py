@@ -1,0 +1,152 @@
+"""The composition root: builds every part in order, and closes them in reverse.
+
+Read it to learn the program: nothing else decides which adapter is used or what is handed what.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from app import __version__
+from app.cache.freshness import Policies
+from app.cache.gate import OpenGate, StoreGate
+from app.cache.key import RequestKey
+from app.cache.memory import MemoryTier
+from app.cache.mongo import MongoStore
+from app.cache.response_cache import Fetch, ResponseCache
+from app.cache.sqlite import SqliteStore
+from app.cache.store import ResponseStore
+from app.config import CacheSettings, Settings
+from app.containers.engine import Engine
+from app.containers.fleet import Fleet
+from app.containers.gate import ContainerGate
+from app.containers.policy import FleetPolicy
+from app.kingdom.catalogue import Catalogue
+from app.kingdom.operation import Freshness
+from app.metrics import Metrics
+from app.state_gauges import StateGauges
+from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
+
+_log = structlog.get_logger(__name__)
+USER_AGENT = f"drawbridge/{__version__} (caching gateway for EstFor Kingdom)"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Every part of a running gateway."""
+
+    settings: Settings
+    catalogue: Catalogue
+    metrics: Metrics
+    fleet: Fleet
+    upstream: UpstreamClient
+    store_gate: StoreGate
+    cache: ResponseCache
+    uptime: Callable[[], float]
+    """Seconds since the parts were built."""
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Build the parts for ``settings``; leaving closes them and waits for their tasks.
+
+    Raises ``SettingsError`` or ``StoreError`` when the gateway could not work at all: a sleeping
+    database or a missing engine is no reason.
+    """
+    began = time.monotonic()
+    async with AsyncExitStack() as parts:
+        metrics = Metrics()
+        store = open_store(settings)
+        parts.push_async_callback(store.aclose)
+        if settings.mongodb_uri is None:
+            await store.ping()
+        fleet = await parts.enter_async_context(
+            Fleet(
+                Engine(settings.docker_host), FleetPolicy.from_settings(settings), observer=metrics
+            )
+        )
+        gate = store_gate(settings, fleet)
+        upstream = await parts.enter_async_context(
+            UpstreamClient(
+                settings.estfor_api_url,
+                timeout=settings.upstream_timeout,
+                max_concurrency=settings.upstream_max_concurrency,
+                max_body=settings.upstream_max_body,
+                user_agent=USER_AGENT,
+                observer=metrics,
+            )
+        )
+        cache = ResponseCache(
+            memory=MemoryTier(settings.cache_memory_size),
+            store=store,
+            gate=gate,
+            fetch=ask(upstream),
+            policies=policies(settings),
+            queue_size=settings.store_queue_size,
+            wall=time.time,
+            clock=time.monotonic,
+        )
+        parts.push_async_callback(cache.aclose)
+        metrics.observe_states(StateGauges(cache, upstream, fleet).collect)
+        yield Runtime(
+            settings=settings,
+            catalogue=Catalogue(),
+            metrics=metrics,
+            fleet=fleet,
+            upstream=upstream,
+            store_gate=gate,
+            cache=cache,
+            uptime=lambda: time.monotonic() - began,
+        )
+
+
+def open_store(settings: Settings) -> ResponseStore:
+    """The response store that the settings ask for; nothing is connected yet."""
+    if settings.mongodb_uri is None:
+        return SqliteStore(settings.data_dir / "responses.sqlite3")
+    return MongoStore(
+        settings.mongodb_uri.get_secret_value(),
+        settings.mongodb_database,
+        timeout=settings.mongodb_timeout,
+    )
+
+
+def store_gate(settings: Settings, fleet: Fleet) -> StoreGate:
+    """The way to the store: through the container that provides it, if it is one that may sleep."""
+    if settings.mongodb_uri is None:
+        return OpenGate()
+    return ContainerGate(fleet, "mongodb", within=settings.container_startup_timeout)
+
+
+def policies(settings: CacheSettings) -> Policies:
+    """How long answers are good for, from the settings."""
+    fresh = {
+        Freshness.STATIC: settings.cache_ttl_static,
+        Freshness.SLOW: settings.cache_ttl_slow,
+        Freshness.LIVE: settings.cache_ttl_live,
+        Freshness.INSTANT: settings.cache_ttl_instant,
+    }
+    return Policies(fresh, settings.cache_ttl_negative, settings.cache_stale_if_error)
+
+
+def ask(upstream: UpstreamClient) -> Fetch:
+    """The cache's way to the upstream: a canonical key becomes a call."""
+
+    async def fetch(key: RequestKey) -> UpstreamAnswer:
+        return await upstream.fetch(
+            UpstreamRequest(
+                method=key.operation.method,
+                target=key.target,
+                body=key.body,
+                envelope=key.operation.envelope,
+                repeatable=True,
+                label=key.operation.name,
+            )
+        )
+
+    return fetch

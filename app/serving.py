@@ -1,0 +1,110 @@
+"""Running ASGI applications: sockets that fail with one clear line, and a clean end by signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from app.errors import SettingsError
+
+_BACKLOG = 2048
+_GRACE = 10
+"""Seconds that requests under way have to end when the server is stopped."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises ``SettingsError`` with what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named, because asyncio turns Nagle's algorithm off only for sockets that say they are TCP.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        reason = error.strerror or str(error)
+        hint = f"Stop what uses port {port}, or choose another with --port (0 takes a free one)."
+        raise SettingsError([f"Cannot listen on {host}:{port}: {reason}. {hint}"]) from None
+    return listening
+
+
+def address(listening: socket.socket) -> str:
+    """The base URL of a listening socket."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """uvicorn, telling when it is ready, and leaving signals to whoever runs it."""
+
+    def __init__(self, app: ASGIApp, on_ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="uvloop",
+                http="httptools",
+                lifespan="auto",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE,
+                backlog=_BACKLOG,
+            )
+        )
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(listening: socket.socket, app: ASGIApp, on_ready: Callable[[], None]) -> bool:
+    """Serve ``app`` until SIGINT or SIGTERM (twice: at once). Whether it ever was ready."""
+    server = Server(app, on_ready)
+
+    def stop(_: int, __: FrameType | None) -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    with _signals(stop):
+        await server.serve([listening])
+    return server.started
+
+
+@contextlib.asynccontextmanager
+async def beside(listening: socket.socket, app: ASGIApp) -> AsyncIterator[None]:
+    """Serve ``app`` in the background while the block runs; it is ready when the block begins."""
+    ready = asyncio.Event()
+    server = Server(app, ready.set)
+    serving = asyncio.create_task(server.serve([listening]), name="server beside")
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@contextlib.contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -1,0 +1,59 @@
+"""The gauges: states read from the parts when Prometheus asks, never kept in step by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from app.cache.response_cache import ResponseCache
+from app.containers.fleet import Fleet
+from app.upstream.client import UpstreamClient
+
+
+class StateGauges:
+    """Turns what the parts say of themselves into Prometheus' families."""
+
+    def __init__(self, cache: ResponseCache, upstream: UpstreamClient, fleet: Fleet) -> None:
+        self._cache = cache
+        self._upstream = upstream
+        self._fleet = fleet
+
+    def collect(self) -> Iterator[Metric]:
+        """One family after the other."""
+        yield from self._cache_families()
+        yield from self._container_families()
+        up = GaugeMetricFamily("drawbridge_upstream_up", "1 while the upstream answers.")
+        up.add_metric([], float(self._upstream.status.ok))
+        yield up
+
+    def _cache_families(self) -> Iterator[Metric]:
+        memory = self._cache.memory.stats()
+        entries = GaugeMetricFamily("drawbridge_cache_entries", "Entries held.", labels=["tier"])
+        entries.add_metric(["memory"], memory.entries)
+        yield entries
+        size = GaugeMetricFamily("drawbridge_cache_bytes", "Bytes of bodies.", labels=["tier"])
+        size.add_metric(["memory"], memory.size)
+        yield size
+        waiting = GaugeMetricFamily("drawbridge_store_queue", "Answers waiting to be stored.")
+        waiting.add_metric([], len(self._cache.writer))
+        yield waiting
+        dropped = CounterMetricFamily("drawbridge_store_dropped", "Answers never stored.")
+        dropped.add_metric([], self._cache.writer.dropped)
+        yield dropped
+
+    def _container_families(self) -> Iterator[Metric]:
+        state = GaugeMetricFamily(
+            "drawbridge_container_state", "1 for the state it is in.", labels=["name", "state"]
+        )
+        leases = GaugeMetricFamily(
+            "drawbridge_container_leases", "Who uses it now.", labels=["name"]
+        )
+        awake = CounterMetricFamily(
+            "drawbridge_container_awake_seconds", "Time spent awake.", labels=["name"]
+        )
+        for view in self._fleet.views():
+            state.add_metric([view.name, view.state], 1)
+            leases.add_metric([view.name], view.leases)
+            awake.add_metric([view.name], view.awake_seconds)
+        yield from (state, leases, awake)

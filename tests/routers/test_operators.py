@@ -1,0 +1,52 @@
+"""Who may operate."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+from starlette.requests import Request
+
+from app.errors import RequestRefused
+from app.routers.operators import operators_only
+from tests.middleware.asgi import http_scope
+
+DIGEST = sha256(b"open sesame").hexdigest()
+
+
+def request(client: str | None = "127.0.0.1", **headers: str) -> Request:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request(http_scope(headers=raw, client=(client, 1) if client else None))
+
+
+@pytest.mark.parametrize("client", ["127.0.0.1", "127.8.8.8", "::1"])
+def test_without_keys_this_machine_may(client: str) -> None:
+    operators_only(())(request(client))
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        request("10.0.0.1"),
+        request("testclient"),
+        request(None),
+        request(x_forwarded_for="127.0.0.1"),
+        request(forwarded="for=127.0.0.1"),
+        request(sec_fetch_site="cross-site"),
+    ],
+)
+def test_without_keys_nobody_else_may(refused: Request) -> None:
+    with pytest.raises(RequestRefused) as raised:
+        operators_only(())(refused)
+    assert raised.value.status == 403
+
+
+def test_with_keys_whoever_has_one_may() -> None:
+    operators_only(("0" * 64, DIGEST))(request("10.0.0.1", x_api_key="open sesame"))
+
+
+@pytest.mark.parametrize("key", ["", "open", DIGEST])
+def test_with_keys_nobody_without_may_not_even_here(key: str) -> None:
+    with pytest.raises(RequestRefused) as raised:
+        operators_only((DIGEST,))(request("127.0.0.1", x_api_key=key))
+    assert raised.value.status == 401

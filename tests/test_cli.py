@@ -1,0 +1,180 @@
+"""The command line as a user meets it: real processes, exit codes, one clear line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.processes import command, drawbridge, environment
+
+
+def run(
+    folder: Path, *arguments: str, settings: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        env=environment(folder, settings or {}),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_the_commands(tmp_path: Path) -> None:
+    shown = run(tmp_path, "--help")
+    assert shown.returncode == 0
+    for name in ("serve", "sandbox", "demo", "doctor", "openapi", "containers", "cache"):
+        assert name in shown.stdout
+
+
+def test_the_version(tmp_path: Path) -> None:
+    shown = run(tmp_path, "--version")
+    assert (shown.returncode, shown.stdout) == (0, "drawbridge 0.1.0\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("fly",), ("serve", "--port", "-1"), ("sandbox", "--latency", "soon"), ("containers", "wake")],
+)
+def test_wrong_usage_is_a_two(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert run(tmp_path, *arguments).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({"CACHE_TTL_LIVE": "soon"}, "CACHE_TTL_LIVE"),
+        ({"ESTFOR_API_URL": "estfor"}, "ESTFOR_API_URL"),
+        ({"MONGODB_URI": "localhost"}, "MONGODB_URI"),
+        ({"MONGODB_URI": "mongodb://me:secret@host:port"}, "MONGODB_URI"),
+        ({"DATA_DIR": "/dev/null/here"}, "DATA_DIR"),
+    ],
+)
+def test_serve_refuses_to_start_with_one_line(
+    tmp_path: Path, settings: dict[str, str], names: str
+) -> None:
+    refused = run(tmp_path, "serve", "--port", "0", settings=settings)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.strip().splitlines()
+    assert names in line
+    assert "secret" not in line
+    assert refused.stdout == ""
+
+
+def test_a_port_in_use_is_one_line_with_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = run(tmp_path, "serve", "--port", str(port))
+    assert refused.returncode == 1
+    (line,) = refused.stderr.strip().splitlines()
+    assert f":{port}" in line
+    assert "--port" in line
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("what", ["serve", "sandbox", "demo"])
+def test_a_signal_ends_it_in_good_order(tmp_path: Path, what: str, by: signal.Signals) -> None:
+    with drawbridge(tmp_path, what, "--port", "0") as running:
+        url = running.url()
+        path = "/health/live" if what != "sandbox" else "/clan-tiers"
+        assert httpx.get(f"{url}{path}").status_code == 200
+        assert running.stop(by) == 0
+        assert "Traceback" not in running.log
+
+
+def test_the_demo_invites_to_five_things_that_work(tmp_path: Path) -> None:
+    with drawbridge(tmp_path, "demo", "--port", "0") as running:
+        url = running.url()
+        tries = [part.partition("'")[0] for part in running.log.split("curl -si '")[1:]]
+        assert len(tries) == 5
+        for address in tries:
+            assert address.startswith(url)
+            response = httpx.get(address)
+            assert response.status_code == 200
+            assert len(response.content) > 100
+        assert running.stop(signal.SIGINT) == 0
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_log_is_json_with_the_requests_id(tmp_path: Path) -> None:
+    with (
+        drawbridge(tmp_path / "s", "sandbox", "--port", "0") as sandbox,
+        drawbridge(
+            tmp_path / "g", "serve", "--port", "0", settings={"ESTFOR_API_URL": sandbox.url()}
+        ) as gateway,
+    ):
+        url = gateway.url()
+        httpx.get(f"{url}/clan-tiers/1", headers={"x-request-id": "mine"})
+        assert gateway.stop() == 0
+        lines = [json.loads(line) for line in gateway.log.splitlines() if line.startswith("{")]
+    (line,) = [line for line in lines if line["event"] == "request"]
+    assert line["request_id"] == "mine"
+    assert (line["route"], line["status"]) == ("/clan-tiers/{id}", 200)
+
+
+def test_what_is_known_survives_a_restart(tmp_path: Path) -> None:
+    with drawbridge(tmp_path / "s", "sandbox", "--port", "0") as sandbox:
+        settings = {"ESTFOR_API_URL": sandbox.url()}
+        with drawbridge(tmp_path / "g", "serve", "--port", "0", settings=settings) as first:
+            known = httpx.get(f"{first.url()}/quests/1")
+            assert first.stop() == 0
+    with drawbridge(tmp_path / "g", "serve", "--port", "0", settings=settings) as again:
+        answer = httpx.get(f"{again.url()}/quests/1")
+        assert answer.content == known.content
+        assert answer.headers["cache-status"].endswith("detail=sqlite")
+
+
+def test_the_doctor_says_what_is_broken(tmp_path: Path) -> None:
+    with drawbridge(tmp_path / "s", "sandbox", "--port", "0") as sandbox:
+        settings = {
+            "ESTFOR_API_URL": sandbox.url(),
+            "DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock",
+        }
+        well = run(tmp_path, "doctor", "--json", settings=settings)
+    assert well.returncode == 0, well.stdout
+    found = {row["subject"]: row["health"] for row in json.loads(well.stdout)}
+    assert found == {
+        "settings": "well",
+        "data folder": "well",
+        "upstream": "well",
+        "engine": "limited",
+        "store": "well",
+    }
+    ill = run(tmp_path, "doctor", settings=settings)
+    assert ill.returncode == 1
+    assert "broken" in ill.stdout
+
+
+def test_openapi_prints_the_description(tmp_path: Path) -> None:
+    described = json.loads(run(tmp_path, "openapi").stdout)
+    assert "/players/{id}" in described["paths"]
+    assert "/health" in described["paths"]
+
+
+def test_without_a_gateway_containers_say_so(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    said = run(tmp_path, "containers", "list", "--gateway", f"http://127.0.0.1:{port}")
+    assert said.returncode == 1
+    (line,) = said.stderr.strip().splitlines()
+    assert "No gateway answers" in line
+
+
+def test_cache_stats_of_a_running_gateway(tmp_path: Path) -> None:
+    with drawbridge(tmp_path, "demo", "--port", "0") as running:
+        url = running.url()
+        httpx.get(f"{url}/clan-tiers/1")
+        shown = run(tmp_path, "cache", "stats", "--gateway", url, "--json")
+        assert json.loads(shown.stdout)["memory"]["entries"] == 1
+        assert run(tmp_path, "containers", "list", "--gateway", url, "--json").stdout == "[]\n"

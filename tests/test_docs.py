@@ -1,0 +1,76 @@
+"""The pages tell what the code does: what can be listed is compared."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings
+from app.containers.spec import ACTED_ON, NOT_YET
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def sources() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "app").rglob("*.py"))
+
+
+def test_every_label_is_explained() -> None:
+    labels = {f"drawbridge.{name}" for name in (*ACTED_ON, *NOT_YET)}
+    assert set(re.findall(r"`(drawbridge\.[a-z-]+)`", page("reference/labels.md"))) == labels
+
+
+def test_every_metric_is_explained() -> None:
+    counted = set(re.findall(r'"(drawbridge_[a-z_]+)"', sources()))
+    told = re.findall(r"^\| `(drawbridge_[a-z_]+)`", page("reference/metrics.md"), re.MULTILINE)
+    assert {name.removesuffix("_total") for name in told} == counted
+
+
+def test_every_path_of_ours_is_explained() -> None:
+    text = page("reference/http.md").replace("NAME", "{name}")
+    for router in sorted((ROOT / "app" / "routers").glob("*.py")):
+        source = router.read_text(encoding="utf-8")
+        prefix = next(iter(re.findall(r'APIRouter\(prefix="([^"]+)"', source)), "")
+        for path in re.findall(r'@router\.[a-z]+\("([^"]+)"', source):
+            assert f"{prefix}{path}" in text, f"{router.name}: {prefix}{path}"
+
+
+def test_every_room_is_in_the_picture() -> None:
+    rooms = {
+        path.name + "/" if path.is_dir() else path.stem
+        for path in (ROOT / "app").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    text = page("architecture.md")
+    assert [room for room in rooms - {"__init__", "__main__"} if f"`{room}`" not in text] == []
+
+
+def test_every_script_is_listed() -> None:
+    text = (ROOT / "scripts" / "README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
+    programs = {
+        path.name
+        for path in (ROOT / "scripts").iterdir()
+        if path.is_file() and path.suffix in {"", ".py"}
+    }
+    assert listed == programs
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=lambda path: path.name)
+def test_settings_named_in_the_pages_exist(path: Path) -> None:
+    groups = "CACHE|CONTAINER|UPSTREAM|MONGODB|STORE|LOG|MAX"
+    named = set(re.findall(rf"`((?:{groups})_[A-Z_]+)`", path.read_text(encoding="utf-8")))
+    assert named <= {name.upper() for name in Settings.model_fields}
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
+    assert [name for name in pages if name not in navigation] == []

@@ -1,0 +1,51 @@
+"""Sockets and servers; ends by signal are in ``test_cli.py``, with real processes."""
+
+from __future__ import annotations
+
+import socket
+
+import httpx
+import pytest
+
+from app.errors import SettingsError
+from app.serving import address, beside, bind
+from tests.middleware.asgi import echo
+
+
+def test_port_zero_takes_a_free_one() -> None:
+    with bind("127.0.0.1", 0) as one, bind("127.0.0.1", 0) as other:
+        assert one.getsockname()[1] != other.getsockname()[1]
+        assert address(one) == f"http://127.0.0.1:{one.getsockname()[1]}"
+
+
+def test_addresses_of_version_six_are_bracketed() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    with bind("::1", 0) as listening:
+        assert address(listening).startswith("http://[::1]:")
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_that_is_not_ours_is_refused_with_what_to_do(host: str) -> None:
+    with pytest.raises(SettingsError, match="Cannot listen on") as refused:
+        bind(host, 8000)
+    assert "--port" in refused.value.problems[0]
+
+
+def test_a_port_that_is_taken_is_refused() -> None:
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f":{port}"):
+            bind("127.0.0.1", port)
+
+
+async def test_a_server_beside_is_ready_in_the_block_and_gone_after_it() -> None:
+    listening = bind("127.0.0.1", 0)
+    url = address(listening)
+    async with beside(listening, echo), httpx.AsyncClient() as client:
+        response = await client.post(url, content=b"hello")
+        assert response.content == b"hello"
+        assert "server" not in response.headers
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(url)
