@@ -1,0 +1,37 @@
+"""What follows from an operation's description."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.kingdom.operation import Freshness, Kind, Operation, Parameter, Shape
+
+
+def operation(path: str, *query: Parameter) -> Operation:
+    return Operation(
+        "GET", path, "rows", Shape.LIST, None, "id", Freshness.LIVE, "Rows", "Rows", query
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "parameters"),
+    [
+        ("/rows", "rows", ()),
+        ("/rows/multi", "rows-multi", ()),
+        ("/rows/{id}", "rows-by-id", ("id",)),
+        ("/rows/{user}/{skill}", "rows-by-user-skill", ("user", "skill")),
+    ],
+)
+def test_names_come_from_the_path(path: str, name: str, parameters: tuple[str, ...]) -> None:
+    assert operation(path).name == name
+    assert operation(path).path_parameters == parameters
+
+
+def test_parameters_are_found_by_name() -> None:
+    size = Parameter("numToFetch", Kind.TEXT, "Rows.", "50")
+    ids = Parameter("ids", Kind.IDS, "Ids.")
+    described = operation("/rows", size, ids)
+    assert described.query_by_name == {"numToFetch": size, "ids": ids}
+    assert described.page_size == 50
+    assert operation("/rows").page_size is None
+    assert (ids.is_array, size.is_array) == (True, False)
