@@ -26,6 +26,7 @@ from app.containers.engine import Engine
 from app.containers.fleet import Fleet
 from app.containers.gate import ContainerGate
 from app.containers.policy import FleetPolicy
+from app.errors import StoreError
 from app.kingdom.catalogue import Catalogue
 from app.kingdom.operation import Freshness
 from app.metrics import Metrics
@@ -71,6 +72,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             )
         )
         gate = store_gate(settings, fleet)
+        if isinstance(store, MongoStore) and fleet.provider(store.name) is None:
+            await _greet(store)
         upstream = await parts.enter_async_context(
             UpstreamClient(
                 settings.estfor_api_url,
@@ -102,6 +105,18 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             store_gate=gate,
             cache=cache,
             uptime=lambda: time.monotonic() - began,
+        )
+
+
+async def _greet(store: ResponseStore) -> None:
+    """Say at the start if a database that nobody will wake is not there; go on all the same."""
+    try:
+        await store.ping()
+    except StoreError as error:
+        _log.warning(
+            "the store does not answer; memory and the upstream do without it",
+            reason=str(error),
+            advice="check MONGODB_URI, or label its container drawbridge.provides=mongodb",
         )
 
 

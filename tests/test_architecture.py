@@ -82,6 +82,10 @@ IMPURE = frozenset(
 
 WITHOUT_TWIN = {
     "app/errors.py": "a tree of names; each is tested where it is raised",
+    "app/containers/conductor.py": "driven by every test of the fleet, on a real engine",
+    "app/containers/member.py": "driven by every test of the fleet, on a real engine",
+    "app/containers/view.py": "values, read by every test of the fleet",
+    "app/containers/work.py": "driven by every test of the fleet, on a real engine",
     "app/demo.py": "run as a process in tests/test_cli.py",
     "app/doctor.py": "run as a process in tests/test_cli.py",
     "app/main.py": "every test in tests/routers goes through it",

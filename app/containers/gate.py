@@ -1,0 +1,46 @@
+"""A door that opens when a container is awake: what the response store stands behind."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+from app.containers.fleet import Fleet
+
+
+class ContainerGate:
+    """The way to whatever container ``provides`` a capability, ``mongodb`` say.
+
+    Where no container has opted in to provide it, or there is no engine to ask, somebody else
+    keeps it up: the way is open. While the gate is passed the container is leased.
+    """
+
+    def __init__(self, fleet: Fleet, capability: str, *, within: float) -> None:
+        self._fleet = fleet
+        self._capability = capability
+        self._within = within
+
+    def enter(self) -> AbstractContextManager[object] | None:
+        """A lease if the container is ready now; else ``None``, and it is being woken."""
+        name = self._guarded()
+        if name is None:
+            return nullcontext()
+        if self._fleet.is_ready(name):
+            return self._fleet.lease(name)
+        self._fleet.wake(name)
+        return None
+
+    async def open(self) -> AbstractContextManager[object]:
+        """A lease once the container is ready. Raises ``ContainerError``."""
+        name = self._guarded()
+        if name is None:
+            return nullcontext()
+        lease = self._fleet.lease(name)
+        try:
+            await self._fleet.ready(name, self._within)
+        except BaseException:
+            lease.release()
+            raise
+        return lease
+
+    def _guarded(self) -> str | None:
+        return self._fleet.provider(self._capability) if self._fleet.automation.available else None

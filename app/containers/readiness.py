@@ -1,0 +1,170 @@
+"""Is it ready? Probes of a container that was started, from 10 ms apart growing to 250 ms.
+
+Probes go to the container's own addresses: behind a published port the engine's proxy accepts
+connections seconds before the program does. A refused connection costs nothing there, so the
+first answer is noticed within milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+from app.containers.engine import Engine
+from app.containers.observed import ContainerGone, Inspected, Standing
+from app.containers.spec import ReadyRule
+
+FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.010, 1.6, 0.250
+PROBE_SECONDS = 1.0
+"""One probe; an address that swallows packets must not eat the time of the others."""
+LOOK_SECONDS = 0.5
+"""How old our view of the container may become while we probe; events make it sooner."""
+LOG_LINES = 2000
+
+
+class Died(Exception):
+    """Raised when the container ended while it was probed; ``fault`` says how."""
+
+    def __init__(self, fault: str, *, gone: bool = False) -> None:
+        super().__init__(fault)
+        self.fault = fault
+        self.gone = gone
+
+
+def choose_rule(rule: ReadyRule, details: Inspected) -> tuple[ReadyRule, ...]:
+    """The rules of which one must hold. ``auto`` becomes what can be asked of this container.
+
+    With one exposed port, that port or the healthcheck, whichever answers first: the first
+    healthcheck runs only one interval after the start. With several ports a healthcheck knows
+    better which of them counts; without one, the lowest is taken.
+    """
+    if rule.kind != "auto":
+        return (rule,)
+    health = (ReadyRule("health"),) if details.health is not None else ()
+    if not details.ports or not details.addresses or (len(details.ports) > 1 and health):
+        return health or (ReadyRule("running"),)
+    return (ReadyRule("tcp", port=details.ports[0]), *health)
+
+
+async def until_ready(
+    engine: Engine,
+    container_id: str,
+    rule: ReadyRule,
+    *,
+    ready_after: float,
+    poke: asyncio.Event,
+    clock: Callable[[], float],
+) -> Inspected:
+    """Probe until it is ready, and return what the engine says about that run.
+
+    ``poke`` is set by whoever hears that something happened to the container: it is looked at
+    at once. Raises ``Died`` as soon as it is down; has no deadline of its own.
+    """
+    pause = FIRST_PAUSE
+    ready_at: float | None = None
+    details, looked_at = await _look(engine, container_id, poke), clock()
+    while True:
+        rules = choose_rule(rule, details)
+        if ready_at is None and await _any_holds(engine, rules, details):
+            ready_at = clock()
+        # An answer counts only if nothing happened to the container since it was looked at.
+        if ready_at is not None and clock() - ready_at >= ready_after and not poke.is_set():
+            return details
+        wait = pause if ready_at is None else ready_after - (clock() - ready_at)
+        poked = await _poked(poke, min(max(wait, 0.001), LONGEST_PAUSE))
+        by_look = any(rule.kind in ("health", "running") for rule in rules)
+        if poked or by_look or clock() - looked_at >= LOOK_SECONDS:
+            before = details.run
+            details, looked_at = await _look(engine, container_id, poke), clock()
+            ready_at = ready_at if details.run == before else None
+        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
+
+
+async def tcp_answers(address: str, port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            _, writer = await asyncio.open_connection(address, port)
+    except (OSError, TimeoutError):
+        return False
+    await _close(writer)
+    return True
+
+
+async def http_answers(address: str, port: int, path: str) -> bool:
+    """Whether a GET is answered with a status below 500: 401 and 404 are answers, 503 is not."""
+    request = f"GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n\r\n"
+    writer = None
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            reader, writer = await asyncio.open_connection(address, port)
+            writer.write(request.encode())
+            line = await reader.readline()
+    except (OSError, TimeoutError, ValueError):
+        return False
+    finally:
+        if writer is not None:
+            await _close(writer)
+    match = re.match(rb"HTTP/\d(?:\.\d)? (\d{3})\b", line)
+    return match is not None and int(match.group(1)) < 500
+
+
+async def _look(engine: Engine, container_id: str, poke: asyncio.Event) -> Inspected:
+    poke.clear()
+    try:
+        details = await engine.inspect(container_id)
+    except ContainerGone:
+        raise Died("it was removed", gone=True) from None
+    match details.standing:
+        case Standing.DOWN:
+            raise Died(details.fault or "it ended before it was ready")
+        case Standing.PAUSED:
+            raise Died("somebody paused it")
+        case Standing.GONE:
+            raise Died("it was removed", gone=True)
+    return details
+
+
+async def _any_holds(engine: Engine, rules: tuple[ReadyRule, ...], details: Inspected) -> bool:
+    for rule in rules:
+        if await _holds(engine, rule, details):
+            return True
+    return False
+
+
+async def _holds(engine: Engine, rule: ReadyRule, details: Inspected) -> bool:
+    match rule.kind:
+        case "running":
+            return True
+        case "health":
+            return details.health == "healthy"
+        case "log":
+            # Since the end of the run before: what the program writes first is older than the
+            # moment that the engine takes for its start.
+            text = await engine.logs(details.id, max(0.0, details.finished_at), LOG_LINES)
+            return re.search(rule.pattern, text, re.MULTILINE) is not None
+        case "tcp":
+            probes = [tcp_answers(address, rule.port) for address in details.addresses]
+        case _:
+            probes = [http_answers(address, rule.port, rule.path) for address in details.addresses]
+    return any(await asyncio.gather(*probes))
+
+
+async def _poked(poke: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await poke.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        # The other side hung up first: closed is closed.
+        return

@@ -1,0 +1,184 @@
+"""What the lifecycle's actions do to one container: wake it, put it down, wait for it.
+
+Each returns the event that the lifecycle wants to hear; none raises an ``EngineError``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from app.containers.engine import Engine
+from app.containers.lifecycle import Lost, StopEnded, WakeEnded
+from app.containers.observed import (
+    ContainerGone,
+    EngineError,
+    EngineRefused,
+    EngineUnreachable,
+    Inspected,
+    Standing,
+)
+from app.containers.readiness import Died, until_ready
+from app.containers.spec import Spec
+from app.containers.start_slots import StartSlots
+
+STOP_MARGIN = 15.0
+"""Seconds that the engine gets on top of a container's own grace period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work on one container, numbered for the lifecycle.
+
+    ``target`` names the container's present id; ``refresh`` brings it up to date, for a
+    container that was recreated under the same name.
+    """
+
+    engine: Engine
+    spec: Spec
+    attempt: int
+    target: Callable[[], str | None]
+    refresh: Callable[[], Awaitable[None]]
+    poke: asyncio.Event
+    clock: Callable[[], float]
+
+
+async def wake(job: Job, startup_timeout: float, slots: StartSlots | None) -> WakeEnded | Lost:
+    """Start it in one of the ``slots`` (``None``: it runs already), and probe until it is ready.
+
+    ``startup_timeout`` counts from the end of the engine's part.
+    """
+    try:
+        counted = True
+        if slots is not None:
+            async with slots.take(job.spec.priority.rank):
+                counted = await _begin(job)
+        async with asyncio.timeout(startup_timeout):
+            details = await (_probe(job) if counted else _probe_or_begin_again(job))
+    except TimeoutError:
+        return await _too_slow(job, startup_timeout)
+    except Died as died:
+        return WakeEnded(job.attempt, fault=died.fault)
+    except EngineUnreachable as error:
+        return Lost(str(error))
+    except ContainerGone:
+        return WakeEnded(job.attempt, fault="it was removed")
+    except EngineError as error:
+        return WakeEnded(job.attempt, fault=f"the engine does not start it: {error}")
+    return WakeEnded(job.attempt, run=details.run, up=True)
+
+
+async def put_down(job: Job) -> StopEnded | Lost:
+    """Stop or pause it, and return when the engine says that it is down."""
+    target = job.target()
+    if target is None:
+        return StopEnded(job.attempt)
+    try:
+        details = await job.engine.inspect(target)
+        if details.standing is Standing.UP and job.spec.sleep == "pause":
+            await job.engine.pause(target)
+        elif details.standing is Standing.UP:
+            within = details.stop_timeout + STOP_MARGIN
+            await job.engine.stop(target, within)
+            return await _down(job, target, within)
+    except ContainerGone:
+        return StopEnded(job.attempt)
+    except EngineUnreachable as error:
+        return Lost(str(error))
+    except EngineError as error:
+        return StopEnded(job.attempt, fault=f"the engine does not stop it: {error}")
+    return StopEnded(job.attempt)
+
+
+async def await_down(job: Job) -> StopEnded | Lost:
+    """Somebody else stops it: return when the engine says that it is down."""
+    target = job.target()
+    if target is None:
+        return StopEnded(job.attempt)
+    try:
+        details = await job.engine.inspect(target)
+        return await _down(job, target, details.stop_timeout + STOP_MARGIN)
+    except ContainerGone:
+        return StopEnded(job.attempt)
+    except EngineUnreachable as error:
+        return Lost(str(error))
+    except EngineError as error:
+        return StopEnded(job.attempt, fault=str(error))
+
+
+async def _down(job: Job, target: str, within: float) -> StopEnded:
+    if await job.engine.wait_down(target, within):
+        return StopEnded(job.attempt)
+    return StopEnded(job.attempt, fault=f"it did not stop within {within:g} s")
+
+
+async def _probe_or_begin_again(job: Job) -> Inspected:
+    try:
+        return await _probe(job)
+    except Died as died:
+        if died.gone:
+            raise
+    # "Runs already" was said of a container that was on its way down: the start was lost.
+    await _begin(job)
+    return await _probe(job)
+
+
+async def _begin(job: Job) -> bool:
+    """Start or unpause it; whether the engine took that as a start."""
+    target = job.target()
+    try:
+        return await _start_or_unpause(job.engine, target) if target else await _begin_anew(job)
+    except ContainerGone:
+        return await _begin_anew(job)
+
+
+async def _begin_anew(job: Job) -> bool:
+    """The id was of no use: look for the name's present one, once."""
+    await job.refresh()
+    target = job.target()
+    if target is None:
+        raise ContainerGone("removed")
+    return await _start_or_unpause(job.engine, target)
+
+
+async def _start_or_unpause(engine: Engine, target: str) -> bool:
+    try:
+        return await engine.start(target)
+    except EngineRefused as refused:
+        if refused.status != 409 or (await engine.inspect(target)).standing is not Standing.PAUSED:
+            raise
+        await engine.unpause(target)
+        return True
+
+
+async def _probe(job: Job) -> Inspected:
+    target = job.target()
+    if target is None:
+        raise ContainerGone("removed")
+    return await until_ready(
+        job.engine,
+        target,
+        job.spec.ready,
+        ready_after=job.spec.ready_after,
+        poke=job.poke,
+        clock=job.clock,
+    )
+
+
+async def _too_slow(job: Job, startup_timeout: float) -> WakeEnded | Lost:
+    """Say what was waited for, and look whether it runs on: then it is not left unwatched."""
+    fault = (
+        f"it was not ready (by drawbridge.ready={job.spec.ready}) within {startup_timeout:g} s; "
+        "drawbridge.startup-timeout gives it more"
+    )
+    target = job.target()
+    try:
+        details = await job.engine.inspect(target) if target else None
+    except EngineUnreachable as error:
+        return Lost(str(error))
+    except EngineError:
+        details = None
+    if details is None or details.standing is not Standing.UP:
+        return WakeEnded(job.attempt, fault=fault, slow=True)
+    return WakeEnded(job.attempt, run=details.run, fault=fault, slow=True, up=True)

@@ -1,0 +1,79 @@
+"""The door that opens when a container is awake, on a real engine."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.containers.engine import Engine
+from app.containers.fleet import Fleet
+from app.containers.gate import ContainerGate
+from app.containers.policy import FleetPolicy
+from app.errors import ContainerSlow
+from tests.containers.fleets import Opened
+from tests.real.engine import Workshop
+from tests.waiting import until
+
+pytestmark = pytest.mark.real("docker")
+
+
+async def test_a_closed_gate_asks_for_a_wake_and_opens(
+    workshop: Workshop, fleet_of: Opened
+) -> None:
+    made = workshop.container("db", labels={"provides": "mongodb"})
+    async with fleet_of() as fleet:
+        gate = ContainerGate(fleet, "mongodb", within=20)
+        assert gate.enter() is None
+        await until(lambda: fleet.is_ready("db"))
+        lease = gate.enter()
+        assert lease is not None
+        with lease:
+            assert fleet.view("db").leases == 1
+        assert fleet.view("db").leases == 0
+        assert workshop.count("start", made) == 1
+
+
+async def test_whoever_waits_gets_in_with_a_lease(workshop: Workshop, fleet_of: Opened) -> None:
+    made = workshop.container("db", labels={"provides": "mongodb"})
+    async with fleet_of() as fleet:
+        gate = ContainerGate(fleet, "mongodb", within=20)
+        leases = await asyncio.gather(*(gate.open() for _ in range(20)))
+        assert fleet.view("db").leases == 20
+        assert workshop.count("start", made) == 1
+        for lease in leases:
+            with lease:
+                pass
+        assert fleet.view("db").leases == 0
+
+
+async def test_a_gate_that_does_not_open_in_time_leaves_no_lease(
+    workshop: Workshop, fleet_of: Opened
+) -> None:
+    workshop.container("db", labels={"provides": "mongodb", "ready": "tcp:1"})
+    async with fleet_of() as fleet:
+        gate = ContainerGate(fleet, "mongodb", within=0.5)
+        with pytest.raises(ContainerSlow):
+            await gate.open()
+        assert fleet.view("db").leases == 0
+
+
+async def test_what_nobody_here_provides_is_open(workshop: Workshop, fleet_of: Opened) -> None:
+    workshop.container("other")
+    async with fleet_of() as fleet:
+        gate = ContainerGate(fleet, "mongodb", within=1)
+        lease = gate.enter()
+        assert lease is not None
+        with lease, await gate.open():
+            assert fleet.view("other").leases == 0
+
+
+async def test_without_an_engine_it_is_open() -> None:
+    engine = Engine("unix:///nowhere/engine.sock")
+    async with Fleet(engine, FleetPolicy(check_interval=600)) as fleet:
+        gate = ContainerGate(fleet, "mongodb", within=1)
+        assert not fleet.automation.available
+        lease = gate.enter()
+        assert lease is not None
+        with lease, await gate.open():
+            pass

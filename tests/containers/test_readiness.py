@@ -1,0 +1,96 @@
+"""What counts as ready: the choice, and the probes against real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from app.containers.observed import Inspected, Standing
+from app.containers.readiness import choose_rule, http_answers, tcp_answers
+from app.containers.spec import ReadyRule
+
+DETAILS = Inspected("a" * 64, Standing.UP, 1.0, addresses=("172.17.0.2",), ports=(6379,))
+HEALTH, RUNNING = ReadyRule("health"), ReadyRule("running")
+TCP = ReadyRule("tcp", port=6379)
+
+
+@pytest.mark.parametrize(
+    ("details", "rules"),
+    [
+        (DETAILS, (TCP,)),
+        (replace(DETAILS, health="starting"), (TCP, HEALTH)),
+        (replace(DETAILS, ports=(6379, 16379)), (TCP,)),
+        (replace(DETAILS, ports=(6379, 16379), health="starting"), (HEALTH,)),
+        (replace(DETAILS, ports=()), (RUNNING,)),
+        (replace(DETAILS, ports=(), health="starting"), (HEALTH,)),
+        (replace(DETAILS, addresses=()), (RUNNING,)),
+    ],
+)
+def test_auto_asks_what_can_be_asked(details: Inspected, rules: tuple[ReadyRule, ...]) -> None:
+    assert choose_rule(ReadyRule(), details) == rules
+
+
+def test_what_was_asked_for_is_what_is_probed() -> None:
+    rule = ReadyRule("http", port=80)
+    assert choose_rule(rule, replace(DETAILS, health="healthy")) == (rule,)
+
+
+Say = Callable[[asyncio.StreamWriter], None]
+
+
+@asynccontextmanager
+async def server(say: Say) -> AsyncIterator[int]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        say(writer)
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+        await listening.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("answer", "ready"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", True),
+        (b"HTTP/1.1 401 Unauthorized\r\n\r\n", True),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n", True),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", False),
+        (b"HTTP/1.1 500 Oh\r\n\r\n", False),
+        (b"-ERR unknown command\r\n", False),
+        (b"", False),
+        (b"x" * 200_000, False),
+    ],
+)
+async def test_an_http_answer_below_500_is_ready(answer: bytes, ready: bool) -> None:
+    async with server(lambda writer: writer.write(answer)) as port:
+        assert await http_answers("127.0.0.1", port, "/health") is ready
+
+
+async def test_nobody_there_is_not_ready() -> None:
+    async with server(lambda writer: None) as port:
+        assert await tcp_answers("127.0.0.1", port)
+    assert not await tcp_answers("127.0.0.1", port)
+    assert not await http_answers("127.0.0.1", port, "/")
+
+
+async def test_the_path_is_asked_for() -> None:
+    lines = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(await reader.readline())
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        await http_answers("127.0.0.1", port, "/api/health?x=1")
+    assert lines == [b"GET /api/health?x=1 HTTP/1.1\r\n"]

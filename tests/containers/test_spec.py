@@ -1,0 +1,173 @@
+"""Labels in, a spec and sentences about mistakes out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.containers.spec import (
+    ACTED_ON,
+    NOT_YET,
+    PREFIX,
+    Priority,
+    ReadyRule,
+    Spec,
+    parse_ready_rule,
+    parse_spec,
+)
+
+
+def labelled(**labels: str) -> dict[str, str]:
+    keys = {PREFIX + key.replace("_", "-"): value for key, value in labels.items()}
+    return {"drawbridge.enable": "true", **keys}
+
+
+def spec_of(labels: Mapping[str, str]) -> Spec:
+    parsed = parse_spec("web-1", labels)
+    assert parsed.problems == ()
+    assert parsed.spec is not None
+    return parsed.spec
+
+
+@pytest.mark.parametrize(
+    "labels", [{}, {"drawbridge.enable": "false"}, {"drawbridge.name": "x"}, {"enable": "true"}]
+)
+def test_who_does_not_opt_in_is_left_alone(labels: dict[str, str]) -> None:
+    assert parse_spec("web-1", labels).spec is None
+
+
+def test_an_unclear_wish_is_no_opting_in() -> None:
+    parsed = parse_spec("web-1", {"drawbridge.enable": "yes"})
+    assert parsed.spec is None
+    assert parsed.problems == (
+        "container web-1: label drawbridge.enable='yes' must be true or false; the default is used",
+    )
+
+
+def test_the_defaults() -> None:
+    assert spec_of(labelled()) == Spec(name="web-1", container="web-1")
+
+
+def test_compose_gives_name_and_dependencies() -> None:
+    spec = spec_of(
+        {
+            **labelled(),
+            "com.docker.compose.project": "shop",
+            "com.docker.compose.service": "web",
+            "com.docker.compose.depends_on": (
+                "db:service_healthy:true,cache:service_started:false,"
+                "migrate:service_completed_successfully:false"
+            ),
+        }
+    )
+    assert (spec.name, spec.project, spec.service) == ("web", "shop", "web")
+    assert spec.compose_depends_on == ("db", "cache"), "one-shots are not woken"
+
+
+def test_our_own_depends_on_overrules_that_of_compose() -> None:
+    labels = {**labelled(depends_on=""), "com.docker.compose.depends_on": "db:service_started:true"}
+    spec = spec_of(labels)
+    assert spec.depends_on == spec.compose_depends_on == ()
+
+
+def test_every_label_that_is_acted_on() -> None:
+    spec = spec_of(
+        labelled(
+            name="store",
+            provides="mongodb redis",
+            priority="High",
+            idle_timeout="1h30m",
+            sleep="pause",
+            depends_on="a, b",
+            ready="http:3000/api/health",
+            ready_after="500ms",
+            startup_timeout="2m",
+        )
+    )
+    assert spec == Spec(
+        name="store",
+        container="web-1",
+        provides=("mongodb", "redis"),
+        priority=Priority.HIGH,
+        idle_timeout=5400.0,
+        sleep="pause",
+        depends_on=("a", "b"),
+        ready=ReadyRule("http", 3000, "/api/health"),
+        ready_after=0.5,
+        startup_timeout=120.0,
+    )
+
+
+def test_forever_is_an_idle_timeout() -> None:
+    assert spec_of(labelled(idle_timeout="forever")).idle_timeout == math.inf
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("name", "no blanks", "letters"),
+        ("provides", "postgres", "mongodb, redis, celery"),
+        ("priority", "urgent", "critical, high, normal or low"),
+        ("idle-timeout", "0s", "more than zero"),
+        ("idle-timeout", "soon", "not a duration"),
+        ("sleep", "kill", "stop or pause"),
+        ("ready", "tcp:0", "between 1 and 65535"),
+        ("ready", "tcp:70000", "between 1 and 65535"),
+        ("ready", "http:/x", "between 1 and 65535"),
+        ("ready", "http:80/a b", "no blanks"),
+        ("ready", "log:(", "regular expression"),
+        ("ready", "maybe", "auto, health, running, tcp:PORT"),
+        ("ready", "health:x", "auto, health, running, tcp:PORT"),
+        ("ready-after", "forever", "bounded"),
+        ("startup-timeout", "0", "more than zero"),
+    ],
+)
+def test_a_bad_value_is_named_and_its_default_used(key: str, value: str, hint: str) -> None:
+    parsed = parse_spec("web-1", {"drawbridge.enable": "true", PREFIX + key: value})
+    assert parsed.spec == Spec(name="web-1", container="web-1")
+    (problem,) = parsed.problems
+    assert problem.startswith(f"container web-1: label drawbridge.{key}={value!r} ")
+    assert hint in problem
+    assert problem.endswith("the default is used")
+
+
+@pytest.mark.parametrize("key", NOT_YET)
+def test_a_label_for_later_is_known_and_says_so(key: str) -> None:
+    parsed = parse_spec("web-1", {"drawbridge.enable": "true", PREFIX + key: "1"})
+    assert parsed.problems == (
+        f"container web-1: label drawbridge.{key} is known, but not acted on yet",
+    )
+
+
+def test_a_misspelt_label_is_named() -> None:
+    (problem,) = parse_spec("web-1", labelled(idle="5m")).problems
+    assert "drawbridge.idle is not known" in problem
+    assert "idle-timeout" in problem
+
+
+def test_labels_of_our_tests_are_no_mistake() -> None:
+    spec_of({**labelled(), "drawbridge.test": "x", "drawbridge.test.case": "y"})
+
+
+@pytest.mark.parametrize("text", ["auto", "health", "running", "tcp:27017", "http:80/", "log:^up$"])
+def test_a_rule_reads_back_as_it_was_written(text: str) -> None:
+    assert str(parse_ready_rule(text)) == text
+
+
+def test_the_more_important_come_first() -> None:
+    assert [priority.rank for priority in Priority] == [0, 1, 2, 3]
+    assert Priority.CRITICAL.rank == 0
+
+
+_KEYS = st.sampled_from([PREFIX + key for key in (*ACTED_ON, *NOT_YET, "other")])
+
+
+@given(st.dictionaries(_KEYS, st.text(max_size=30)), st.text(min_size=1))
+def test_no_label_whatsoever_raises(labels: dict[str, str], container: str) -> None:
+    parsed = parse_spec(container, {**labels, "drawbridge.enable": "true"})
+    assert parsed.spec is not None
+    assert all(container in problem for problem in parsed.problems)
