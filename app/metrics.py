@@ -6,6 +6,7 @@ The registry belongs to an instance, so that two gateways in one process do not 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import Metric
@@ -71,14 +72,19 @@ class Metrics:
             registry=self.registry,
         )
 
+        # Looking a child up by its labels costs more than counting; there are few of them.
+        self._request_counter = cache(self._requests.labels)
+        self._request_timer = cache(self._request_seconds.labels)
+        self._cache_counter = cache(self._cache.labels)
+
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        self._requests.labels(route, _known_method(method), status).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        self._request_counter(route, _known_method(method), status).inc()
+        self._request_timer(route).observe(seconds)
 
     def cache(self, outcome: str, tier: str) -> None:
         """The cache gave an answer."""
-        self._cache.labels(outcome, tier).inc()
+        self._cache_counter(outcome, tier).inc()
 
     def answered(self, label: str, status: int, seconds: float) -> None:
         """The upstream gave an answer (the upstream client's observer)."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from cachetools import LRUCache
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -37,91 +38,97 @@ class Mirror:
         self._catalogue = catalogue
         self._cache = cache
         self._metrics = metrics
-        self._memo: LRUCache[tuple[bytes, bytes], Canonical] = LRUCache(_MEMO_SIZE)
+        self._memo: LRUCache[tuple[str, bytes, bytes], Canonical] = LRUCache(_MEMO_SIZE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        raw = scope["raw_path"]
-        matches = self._catalogue.at(raw.decode("ascii", "replace"))
-        if not matches:
-            await self._app(scope, receive, send)
-            return
-        match = self._choose(matches, scope["method"])
-        if match is None:
-            scope[ROUTE] = matches[0].operation.path
-            response = _options(matches)
-        else:
-            scope[ROUTE] = match.operation.path
-            response = await self._answer(match, Request(scope, receive))
-        await response(scope, receive, send)
-
-    @staticmethod
-    def _choose(matches: list[Match], method: str) -> Match | None:
-        """The match for the method, ``None`` for OPTIONS; raises ``RequestRefused`` (405)."""
-        wanted = "GET" if method == "HEAD" else method
-        for match in matches:
-            if match.operation.method == wanted:
-                return match
-        if method == "OPTIONS":
-            return None
-        allow = _allowed(matches)
-        detail = f"{matches[0].operation.path} answers {allow}."
-        raise RequestRefused(405, "Method not allowed", detail, {"allow": allow})
-
-    async def _answer(self, match: Match, request: Request) -> Response:
-        began = time.perf_counter()
-        canonical = await self._canonical(match, request)
-        outcome = await self._outcome(canonical.key, request)
-        self._metrics.cache(outcome.word, outcome.source)
-        return self._response(canonical, outcome, request, time.perf_counter() - began)
-
-    async def _canonical(self, match: Match, request: Request) -> Canonical:
-        query = request.scope["query_string"]
-        if match.operation.body is not None:
-            return canonicalise(match, query, await request.body())
-        asked = (request.scope["raw_path"], query)
+        asked = (scope["method"], scope["raw_path"], scope["query_string"])
         canonical = self._memo.get(asked)
         if canonical is None:
-            canonical = canonicalise(match, query)
-            if len(asked[0]) + len(query) <= _MEMO_LONGEST:
-                self._memo[asked] = canonical
+            matches = self._catalogue.at(asked[1].decode("ascii", "replace"))
+            if not matches:
+                await self._app(scope, receive, send)
+                return
+            scope[ROUTE] = matches[0].operation.path
+            match = _choose(matches, asked[0])
+            if match is None:
+                await Response(None, 204, {"allow": _allowed(matches)})(scope, receive, send)
+                return
+            canonical = await self._read(match, Request(scope, receive))
+        scope[ROUTE] = canonical.key.operation.path
+        await self._answer(canonical, scope, send)
+
+    async def _read(self, match: Match, request: Request) -> Canonical:
+        """The canonical form; that of short requests without body is kept for the next time."""
+        asked = (request.method, request.scope["raw_path"], request.scope["query_string"])
+        if match.operation.body is not None:
+            return canonicalise(match, asked[2], await request.body())
+        canonical = canonicalise(match, asked[2])
+        if len(asked[1]) + len(asked[2]) <= _MEMO_LONGEST:
+            self._memo[asked] = canonical
         return canonical
 
-    async def _outcome(self, key: RequestKey, request: Request) -> Outcome:
-        if "only-if-cached" not in request.headers.get("cache-control", ""):
+    async def _answer(self, canonical: Canonical, scope: Scope, send: Send) -> None:
+        began = time.perf_counter()
+        headers = Headers(scope=scope)
+        outcome = await self._outcome(canonical.key, headers.get("cache-control", ""))
+        self._metrics.cache(outcome.word, outcome.source)
+        entry = outcome.entry
+        known = headers.getlist("if-none-match")
+        unchanged = entry.status == 200 and bool(known) and _is_known(entry.etag, known)
+        fields = self._fields(canonical, outcome, time.perf_counter() - began)
+        if not unchanged:
+            fields.append(("content-type", entry.content_type))
+            fields.append(("content-length", str(len(entry.body))))
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 304 if unchanged else entry.status,
+                "headers": [(name.encode(), value.encode("latin-1")) for name, value in fields],
+            }
+        )
+        body = b"" if unchanged or scope["method"] == "HEAD" else entry.body
+        await send({"type": "http.response.body", "body": body})
+
+    async def _outcome(self, key: RequestKey, cache_control: str) -> Outcome:
+        if "only-if-cached" not in cache_control:
             return await self._cache.answer(key)
         outcome = await self._cache.known(key)
         if outcome is None:
             raise RequestRefused(504, "Not cached", "You asked for what is cached; this is not.")
         return outcome
 
-    def _response(
-        self, canonical: Canonical, outcome: Outcome, request: Request, seconds: float
-    ) -> Response:
+    def _fields(
+        self, canonical: Canonical, outcome: Outcome, seconds: float
+    ) -> list[tuple[str, str]]:
+        """The header fields that a 304 has too."""
         entry = outcome.entry
         policy = self._cache.policies.of(canonical.key.operation.freshness, entry.status)
-        headers = {
-            "content-type": entry.content_type,
-            "content-length": str(len(entry.body)),
-            "etag": entry.etag,
-            "age": str(int(outcome.judgement.age)),
-            "cache-control": _cache_control(entry.status, policy),
-            "cache-status": outcome.cache_status(self._cache.store.name),
-            "server-timing": _server_timing(outcome, seconds),
-        }
+        fields = [
+            ("etag", entry.etag),
+            ("age", str(int(outcome.judgement.age))),
+            ("cache-control", _cache_control(entry.status, policy)),
+            ("cache-status", outcome.cache_status(self._cache.store.name)),
+            ("server-timing", _server_timing(outcome, seconds)),
+        ]
         if canonical.ignored:
-            headers["drawbridge-ignored-parameters"] = _names(canonical.ignored)
-        if entry.status == 200 and _is_known(entry.etag, request.headers.getlist("if-none-match")):
-            del headers["content-type"], headers["content-length"]
-            return Response(None, 304, headers)
-        body = b"" if request.method == "HEAD" else entry.body
-        return Response(body, entry.status, headers)
+            fields.append(("drawbridge-ignored-parameters", _names(canonical.ignored)))
+        return fields
 
 
-def _options(matches: list[Match]) -> Response:
-    return Response(None, 204, {"allow": _allowed(matches)})
+def _choose(matches: list[Match], method: str) -> Match | None:
+    """The match for the method, ``None`` for OPTIONS; raises ``RequestRefused`` (405)."""
+    wanted = "GET" if method == "HEAD" else method
+    for match in matches:
+        if match.operation.method == wanted:
+            return match
+    if method == "OPTIONS":
+        return None
+    allow = _allowed(matches)
+    detail = f"{matches[0].operation.path} answers {allow}."
+    raise RequestRefused(405, "Method not allowed", detail, {"allow": allow})
 
 
 def _allowed(matches: Iterable[Match]) -> str:
