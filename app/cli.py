@@ -134,7 +134,8 @@ def sandbox_command(
     def announce() -> None:
         _say_to_stderr(f"the sandbox kingdom is ready at {address(listening)}")
 
-    _leave(uvloop.run(serve(listening, app, announce)))
+    # A request that was told to hang will not end by itself.
+    _leave(uvloop.run(serve(listening, app, announce, grace=1)))
 
 
 def demo_command(host: Host = "127.0.0.1", port: Port = 8000) -> None:

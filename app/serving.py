@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 from app.errors import SettingsError
 
 _BACKLOG = 2048
-_GRACE = 10
-"""Seconds that requests under way have to end when the server is stopped."""
+GRACE = 10
+"""Seconds that requests under way have to end when a server is stopped."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -45,7 +45,7 @@ def address(listening: socket.socket) -> str:
 class Server(uvicorn.Server):
     """uvicorn, telling when it is ready, and leaving signals to whoever runs it."""
 
-    def __init__(self, app: ASGIApp, on_ready: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, on_ready: Callable[[], None], grace: int) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=_GRACE,
+                timeout_graceful_shutdown=grace,
                 backlog=_BACKLOG,
             )
         )
@@ -71,9 +71,14 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(listening: socket.socket, app: ASGIApp, on_ready: Callable[[], None]) -> bool:
-    """Serve ``app`` until SIGINT or SIGTERM (twice: at once). Whether it ever was ready."""
-    server = Server(app, on_ready)
+async def serve(
+    listening: socket.socket, app: ASGIApp, on_ready: Callable[[], None], *, grace: int = GRACE
+) -> bool:
+    """Serve ``app`` until SIGINT or SIGTERM (twice: at once). Whether it ever was ready.
+
+    Requests under way have ``grace`` seconds to end.
+    """
+    server = Server(app, on_ready, grace)
 
     def stop(_: int, __: FrameType | None) -> None:
         server.force_exit = server.should_exit
@@ -88,7 +93,7 @@ async def serve(listening: socket.socket, app: ASGIApp, on_ready: Callable[[], N
 async def beside(listening: socket.socket, app: ASGIApp) -> AsyncIterator[None]:
     """Serve ``app`` in the background while the block runs; it is ready when the block begins."""
     ready = asyncio.Event()
-    server = Server(app, ready.set)
+    server = Server(app, ready.set, grace=1)
     serving = asyncio.create_task(server.serve([listening]), name="server beside")
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -38,10 +38,8 @@ class Kitchen:
         self.cache.memory.clear()
 
 
-@pytest.fixture
-async def kitchen(tmp_path: Path) -> AsyncIterator[Kitchen]:
+def kitchen_with(store: SqliteStore) -> Kitchen:
     upstream, clock, gate = ScriptedUpstream(), Clock(), SwitchedGate()
-    store = SqliteStore(tmp_path / "responses.sqlite3")
     cache = ResponseCache(
         memory=MemoryTier(1_000_000),
         store=store,
@@ -52,11 +50,17 @@ async def kitchen(tmp_path: Path) -> AsyncIterator[Kitchen]:
         wall=clock,
         clock=clock,
     )
-    yield Kitchen(cache, upstream, clock, gate, store)
-    gate.broken = False
-    gate.unlock()
-    await cache.aclose()
-    await store.aclose()
+    return Kitchen(cache, upstream, clock, gate, store)
+
+
+@pytest.fixture
+async def kitchen(tmp_path: Path) -> AsyncIterator[Kitchen]:
+    made = kitchen_with(SqliteStore(tmp_path / "responses.sqlite3"))
+    yield made
+    made.gate.broken = False
+    made.gate.unlock()
+    await made.cache.aclose()
+    await made.store.aclose()
 
 
 async def settled(kitchen: Kitchen) -> None:
@@ -271,42 +275,21 @@ async def test_an_answer_from_a_clock_that_was_wrong_is_replaced(kitchen: Kitche
 
 async def test_a_broken_store_is_left_alone_for_a_moment(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    upstream, clock = ScriptedUpstream(), Clock()
-    store = SqliteStore(tmp_path / "file" / "responses.sqlite3")
-    cache = ResponseCache(
-        memory=MemoryTier(1_000_000),
-        store=store,
-        gate=SwitchedGate(),
-        fetch=upstream.fetch,
-        policies=Policies(dict.fromkeys(Freshness, 30.0), negative=60.0, keep=math.inf),
-        queue_size=100,
-        wall=clock,
-        clock=clock,
-    )
+    cache = kitchen_with(SqliteStore(tmp_path / "file" / "responses.sqlite3")).cache
     assert (await cache.answer(PLAYERS)).source is Source.UPSTREAM
     assert (await cache.answer(key("/clans"))).source is Source.UPSTREAM
     assert (await cache.answer(PLAYERS)).source is Source.MEMORY
     await cache.writer.aclose(patience=0.01)
     await cache.aclose()
-    await store.aclose()
+    await cache.store.aclose()
 
 
 async def test_closing_writes_what_waits(tmp_path: Path) -> None:
     path = tmp_path / "responses.sqlite3"
-    upstream, clock, store = ScriptedUpstream(), Clock(), SqliteStore(path)
-    cache = ResponseCache(
-        memory=MemoryTier(1_000_000),
-        store=store,
-        gate=SwitchedGate(),
-        fetch=upstream.fetch,
-        policies=Policies(dict.fromkeys(Freshness, 30.0), negative=60.0, keep=math.inf),
-        queue_size=100,
-        wall=clock,
-        clock=clock,
-    )
+    cache = kitchen_with(SqliteStore(path)).cache
     entries = [(await cache.answer(key("/players", f"name={n}"))).entry for n in range(50)]
     await cache.aclose()
-    await store.aclose()
+    await cache.store.aclose()
     reopened = SqliteStore(path)
     assert [await reopened.get(entry.key) for entry in entries] == entries
     await reopened.aclose()
