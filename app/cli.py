@@ -91,8 +91,15 @@ def _options(
     """An on-demand gateway to the data of EstFor Kingdom."""
 
 
-def serve_command(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+def serve_command(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one is refused.")] = 1,
+) -> None:
     """Run the gateway on the upstream that ESTFOR_API_URL names."""
+    if workers > 1:
+        advice = "run one process each behind a load balancer"
+        raise SettingsError([f"--workers {workers}: workers cannot share state yet; {advice}."])
     settings = load_settings()
     configure_logging(settings)
     listening = bind(host, port)

@@ -148,8 +148,8 @@ class CacheSettings(BaseModel):
     cache_stale_if_error: Duration = Field(
         math.inf, ge=0, description="How old an answer may be served when the upstream fails."
     )
-    store_queue_size: int = Field(
-        10_000, ge=1, description="Answers that may wait to be written to the store."
+    store_queue_size: Size = Field(
+        64_000_000, description="Answers that may wait to be written while the store sleeps."
     )
 
 

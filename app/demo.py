@@ -13,7 +13,7 @@ from app.serving import address, beside, bind
 
 _PLAYERS = 2_000
 _TRY = (
-    ("items of the game, by name and price", "/items?numToFetch=3"),
+    ("three of the game's items", "/items?numToFetch=3"),
     ("the three heroes with the most experience",
      "/players?orderBy=totalXP&orderDirection=desc&numToFetch=3&simplified=true"),
     ("the same hero twice: watch cache-status and age", "/players/200001"),

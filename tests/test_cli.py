@@ -69,6 +69,12 @@ def test_serve_refuses_to_start_with_one_line(
     assert refused.stdout == ""
 
 
+def test_workers_that_could_not_share_state_are_refused(tmp_path: Path) -> None:
+    refused = run(tmp_path, "serve", "--port", "0", "--workers", "2")
+    assert refused.returncode == 1
+    assert "--workers 2" in refused.stderr
+
+
 def test_a_port_in_use_is_one_line_with_what_to_do(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

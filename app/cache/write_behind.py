@@ -13,19 +13,23 @@ from app.errors import ContainerError, StoreError, StoreUnavailable
 
 _log = structlog.get_logger(__name__)
 _BATCH = 16
+_OVERHEAD = 1000
+"""Bytes that an entry takes besides its body and its target."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
 
 
 class WriteBehind:
     """Writes entries to the store, some time soon; owns one task.
 
-    An entry that waits is replaced by a later one for the same key. When ``capacity`` entries
-    wait, the one that has waited longest is dropped and counted in ``dropped``: the memory tier
-    and the upstream still have it.
+    An entry that waits is replaced by a later one for the same key. When more than ``capacity``
+    bytes wait, what has waited longest is dropped and counted in ``dropped``: the memory tier and
+    the upstream still have it.
     """
 
     def __init__(self, store: ResponseStore, gate: StoreGate, capacity: int) -> None:
         self.dropped = 0
+        self.size = 0
+        """Bytes that wait."""
         self._store = store
         self._gate = gate
         self._capacity = capacity
@@ -44,14 +48,16 @@ class WriteBehind:
 
         ``overrule``: also over an entry that claims to be later, because a clock was wrong.
         """
-        self._waiting.pop(entry.key, None)
+        self._take_out(entry.key)
         if overrule:
             self._overruling.add(entry.key)
         self._waiting[entry.key] = entry
-        while len(self._waiting) > self._capacity:
+        self.size += _weight(entry)
+        while self.size > self._capacity:
             self._drop_oldest()
-        self._drained.clear()
-        self._work.set()
+        if self._waiting:
+            self._drained.clear()
+            self._work.set()
 
     def waiting(self, key: str) -> Entry | None:
         """The entry for ``key`` that is not written yet: the store does not know it."""
@@ -104,16 +110,26 @@ class WriteBehind:
             self.dropped += 1
             _log.warning("an answer cannot be stored", target=entry.target, reason=str(error))
         if self._waiting.get(entry.key) is entry:
-            del self._waiting[entry.key]
+            self._take_out(entry.key)
 
     def _rest_if_done(self) -> None:
         if not self._waiting:
             self._work.clear()
             self._drained.set()
 
+    def _take_out(self, key: str) -> None:
+        entry = self._waiting.pop(key, None)
+        if entry is not None:
+            self.size -= _weight(entry)
+
     def _drop_oldest(self) -> None:
-        key, _ = self._waiting.popitem(last=False)
+        key = next(iter(self._waiting))
+        self._take_out(key)
         self._overruling.discard(key)
         self.dropped += 1
         if self.dropped & (self.dropped - 1) == 0:
             _log.warning("the store's queue is full: answers are dropped", dropped=self.dropped)
+
+
+def _weight(entry: Entry) -> int:
+    return len(entry.body) + len(entry.target) + _OVERHEAD

@@ -6,6 +6,7 @@ import hmac
 import ipaddress
 from collections.abc import Callable
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -18,7 +19,8 @@ def operators_only(key_digests: tuple[str, ...]) -> Callable[[Request], None]:
     """A FastAPI dependency that raises ``RequestRefused`` (401, 403) for everybody else.
 
     ``key_digests`` are the SHA-256 of the keys that ``X-API-Key`` may hold. Without any, requests
-    from loopback are let in, unless a proxy forwarded them or a page of another site sent them.
+    from loopback are let in, unless a proxy forwarded them or the page of a site sent them: also
+    of one whose name was made to point here.
     """
 
     def check(request: Request) -> None:
@@ -47,11 +49,21 @@ def _check_key(key: str, digests: tuple[str, ...]) -> None:
 
 
 def _is_local(request: Request) -> bool:
-    forwarded = any(name in request.headers for name in _FORWARDED)
-    elsewhere = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    headers = request.headers
+    forwarded = any(name in headers for name in _FORWARDED)
+    elsewhere = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
     if forwarded or elsewhere or request.client is None:
         return False
+    named = [request.url.hostname or ""]
+    if "origin" in headers:
+        named.append(urlsplit(headers["origin"]).hostname or "")
+    return _is_loopback(request.client.host) and all(map(_is_loopback, named))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
     try:
-        return ipaddress.ip_address(request.client.host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -46,7 +46,7 @@ def kitchen_with(store: SqliteStore) -> Kitchen:
         gate=gate,
         fetch=upstream.fetch,
         policies=Policies(dict.fromkeys(Freshness, 30.0), negative=60.0, keep=math.inf),
-        queue_size=100,
+        queue_size=1_000_000,
         wall=clock,
         clock=clock,
     )

@@ -57,18 +57,18 @@ class FaultyStore:
 
 async def test_what_is_added_is_written() -> None:
     store, gate = FaultyStore(), SwitchedGate()
-    writer = WriteBehind(store, gate, 100)
+    writer = WriteBehind(store, gate, 1_000_000)
     for number in range(40):
         writer.add(entry(str(number)))
     await until(lambda: len(writer) == 0)
     assert len(store.kept) == 40
-    assert gate.leases == 0
+    assert (gate.leases, writer.size) == (0, 0)
     await writer.aclose()
 
 
 async def test_the_later_of_two_for_a_key_is_the_one_that_waits() -> None:
     store, gate = FaultyStore(), SwitchedGate(is_open=False)
-    writer = WriteBehind(store, gate, 100)
+    writer = WriteBehind(store, gate, 1_000_000)
     writer.add(entry("a", 1))
     writer.add(entry("a", 2))
     assert len(writer) == 1
@@ -81,19 +81,27 @@ async def test_the_later_of_two_for_a_key_is_the_one_that_waits() -> None:
 
 async def test_a_full_queue_drops_the_oldest_and_counts() -> None:
     store, gate = FaultyStore(), SwitchedGate(is_open=False)
-    writer = WriteBehind(store, gate, 3)
+    writer = WriteBehind(store, gate, 3500)
     for number in range(10):
         writer.add(entry(str(number)))
     assert (len(writer), writer.dropped) == (3, 7)
+    assert 3000 < writer.size <= 3500
     gate.unlock()
     await writer.aclose()
     assert sorted(store.kept) == ["7", "8", "9"]
 
 
+async def test_an_answer_larger_than_the_queue_is_dropped_at_once() -> None:
+    writer = WriteBehind(FaultyStore(), SwitchedGate(is_open=False), 5000)
+    writer.add(replace(ENTRY, body=bytes(10_000)))
+    assert (len(writer), writer.size, writer.dropped) == (0, 0, 1)
+    await writer.aclose()
+
+
 async def test_a_store_that_is_away_loses_nothing() -> None:
     store, gate = FaultyStore(), SwitchedGate()
     store.failures = [StoreUnavailable("gone"), StoreUnavailable("gone")]
-    writer = WriteBehind(store, gate, 100)
+    writer = WriteBehind(store, gate, 1_000_000)
     for number in range(5):
         writer.add(entry(str(number)))
     await until(lambda: len(writer) == 0)
@@ -105,7 +113,7 @@ async def test_a_store_that_is_away_loses_nothing() -> None:
 async def test_an_answer_that_cannot_be_stored_is_dropped_alone() -> None:
     store, gate = FaultyStore(), SwitchedGate()
     store.failures = [StoreError("too large")]
-    writer = WriteBehind(store, gate, 100)
+    writer = WriteBehind(store, gate, 1_000_000)
     for number in range(5):
         writer.add(entry(str(number)))
     await until(lambda: len(writer) == 0)
@@ -115,7 +123,7 @@ async def test_an_answer_that_cannot_be_stored_is_dropped_alone() -> None:
 
 async def test_a_container_that_does_not_start_is_tried_again() -> None:
     store, gate = FaultyStore(), SwitchedGate(broken=True)
-    writer = WriteBehind(store, gate, 100)
+    writer = WriteBehind(store, gate, 1_000_000)
     writer.add(entry("a"))
     await asyncio.sleep(0.01)
     assert len(writer) == 1
@@ -125,7 +133,7 @@ async def test_a_container_that_does_not_start_is_tried_again() -> None:
 
 
 async def test_closing_gives_up_in_the_end_and_twice_is_fine() -> None:
-    writer = WriteBehind(FaultyStore(), SwitchedGate(is_open=False), 100)
+    writer = WriteBehind(FaultyStore(), SwitchedGate(is_open=False), 1_000_000)
     writer.add(entry("a"))
     await writer.aclose(patience=0.01)
     await writer.aclose()

@@ -15,6 +15,7 @@ DIGEST = sha256(b"open sesame").hexdigest()
 
 
 def request(client: str | None = "127.0.0.1", **headers: str) -> Request:
+    headers = {"host": "127.0.0.1:8000", **headers}
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     return Request(http_scope(headers=raw, client=(client, 1) if client else None))
 
@@ -22,6 +23,8 @@ def request(client: str | None = "127.0.0.1", **headers: str) -> Request:
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.8.8.8", "::1"])
 def test_without_keys_this_machine_may(client: str) -> None:
     operators_only(())(request(client))
+    operators_only(())(request(client, host="localhost", origin="http://localhost:8000"))
+    operators_only(())(request(client, host="[::1]:8000", sec_fetch_site="same-origin"))
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,9 @@ def test_without_keys_this_machine_may(client: str) -> None:
         request(x_forwarded_for="127.0.0.1"),
         request(forwarded="for=127.0.0.1"),
         request(sec_fetch_site="cross-site"),
+        request(host="rebound.example:8000"),
+        request(origin="https://elsewhere.example"),
+        request(origin="null"),
     ],
 )
 def test_without_keys_nobody_else_may(refused: Request) -> None:
