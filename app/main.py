@@ -16,6 +16,7 @@ from app.kingdom.catalogue import Catalogue
 from app.middleware.container_gate import ContainerGate
 from app.middleware.limits import RequestLimits
 from app.middleware.observe import Observe
+from app.middleware.page_policy import PagePolicy
 from app.middleware.request_id import RequestId
 from app.routers import openapi, problems
 from app.routers.automation import automation_routes
@@ -42,9 +43,9 @@ async def run_gateway(
 def create_app(runtime: Runtime) -> ASGIApp:
     """The application: its layers, the innermost first."""
     settings = runtime.settings
-    app: ASGIApp = build_routes(runtime)
+    app: ASGIApp = PagePolicy(build_routes(runtime))
     app = ContainerGate(app, dict.fromkeys(STORE_PATHS, runtime.store_gate))
-    app = Mirror(app, runtime.catalogue, runtime.cache, runtime.metrics)
+    app = Mirror(app, runtime.catalogue, runtime.cache, runtime.variants, runtime.metrics)
     app = RequestLimits(
         app, max_query=settings.max_query_length, max_body=settings.max_request_body
     )

@@ -21,6 +21,7 @@ from app.cache.mongo import MongoStore
 from app.cache.response_cache import Fetch, ResponseCache
 from app.cache.sqlite import SqliteStore
 from app.cache.store import ResponseStore
+from app.cache.variants import Variants
 from app.config import CacheSettings, Settings
 from app.containers.engine import Engine
 from app.containers.fleet import Fleet
@@ -34,6 +35,8 @@ from app.state_gauges import StateGauges
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
 
 _log = structlog.get_logger(__name__)
+_SHARE_OF_VARIANTS = 4
+"""One part in so many of the memory tier is for encoded bodies, which are a fifth in size."""
 USER_AGENT = f"drawbridge/{__version__} (caching gateway for EstFor Kingdom)"
 
 
@@ -48,6 +51,7 @@ class Runtime:
     upstream: UpstreamClient
     store_gate: StoreGate
     cache: ResponseCache
+    variants: Variants
     uptime: Callable[[], float]
     """Seconds since the parts were built."""
 
@@ -84,8 +88,11 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 observer=metrics,
             )
         )
+        encoded = settings.cache_memory_size // _SHARE_OF_VARIANTS
+        variants = Variants(encoded)
+        parts.push_async_callback(variants.aclose)
         cache = ResponseCache(
-            memory=MemoryTier(settings.cache_memory_size),
+            memory=MemoryTier(settings.cache_memory_size - encoded),
             store=store,
             gate=gate,
             fetch=ask(upstream),
@@ -104,6 +111,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             upstream=upstream,
             store_gate=gate,
             cache=cache,
+            variants=variants,
             uptime=lambda: time.monotonic() - began,
         )
 

@@ -55,6 +55,8 @@ PURE = (
     "app/cache/key.py",
     "app/cache/freshness.py",
     "app/cache/outcome.py",
+    "app/cache/conditional.py",
+    "app/cache/encoding.py",
     "app/upstream/pacing.py",
     "app/upstream/retry.py",
     "app/upstream/plausible.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from cachetools import LRUCache
@@ -13,10 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.cache.conditional import Condition, evaluate
+from app.cache.encoding import Encoding, negotiate, tag_of
 from app.cache.freshness import Policy, is_storable
 from app.cache.key import Canonical, RequestKey, canonicalise
 from app.cache.outcome import Outcome, Source
 from app.cache.response_cache import ResponseCache
+from app.cache.store import Entry
+from app.cache.variants import Variants
 from app.errors import RequestRefused
 from app.kingdom.catalogue import Catalogue, Match
 from app.metrics import Metrics
@@ -32,11 +37,17 @@ class Mirror:
     """Answers the operations of the catalogue; everything else goes to the layer behind."""
 
     def __init__(
-        self, app: ASGIApp, catalogue: Catalogue, cache: ResponseCache, metrics: Metrics
+        self,
+        app: ASGIApp,
+        catalogue: Catalogue,
+        cache: ResponseCache,
+        variants: Variants,
+        metrics: Metrics,
     ) -> None:
         self._app = app
         self._catalogue = catalogue
         self._cache = cache
+        self._variants = variants
         self._metrics = metrics
         self._memo: LRUCache[tuple[str, bytes, bytes], Canonical] = LRUCache(_MEMO_SIZE)
 
@@ -75,22 +86,25 @@ class Mirror:
         headers = Headers(scope=scope)
         outcome = await self._outcome(canonical.key, headers.get("cache-control", ""))
         self._metrics.cache(outcome.word, outcome.source)
-        entry = outcome.entry
-        known = headers.getlist("if-none-match")
-        unchanged = entry.status == 200 and bool(known) and _is_known(entry.etag, known)
-        fields = self._fields(canonical, outcome, time.perf_counter() - began)
-        if not unchanged:
-            fields.append(("content-type", entry.content_type))
-            fields.append(("content-length", str(len(entry.body))))
+        served = await self._variant(outcome.entry, headers.get("accept-encoding", ""))
+        status = _status(scope["method"], served, headers)
+        fields = self._fields(canonical, outcome, served, time.perf_counter() - began)
+        if status != 304:
+            fields += served.describe()
         await send(
             {
                 "type": "http.response.start",
-                "status": 304 if unchanged else entry.status,
+                "status": status,
                 "headers": [(name.encode(), value.encode("latin-1")) for name, value in fields],
             }
         )
-        body = b"" if unchanged or scope["method"] == "HEAD" else entry.body
-        await send({"type": "http.response.body", "body": body})
+        silent = status == 304 or scope["method"] == "HEAD"
+        await send({"type": "http.response.body", "body": b"" if silent else served.body})
+
+    async def _variant(self, entry: Entry, accept_encoding: str) -> _Served:
+        encoding = negotiate(accept_encoding) if entry.status == 200 else None
+        body = await self._variants.of(entry, encoding)
+        return _Served(entry, None if body is None else encoding, body or entry.body)
 
     async def _outcome(self, key: RequestKey, cache_control: str) -> Outcome:
         if "only-if-cached" not in cache_control:
@@ -101,21 +115,57 @@ class Mirror:
         return outcome
 
     def _fields(
-        self, canonical: Canonical, outcome: Outcome, seconds: float
+        self, canonical: Canonical, outcome: Outcome, served: _Served, seconds: float
     ) -> list[tuple[str, str]]:
         """The header fields that a 304 has too."""
         entry = outcome.entry
         policy = self._cache.policies.of(canonical.key.operation.freshness, entry.status)
         fields = [
-            ("etag", entry.etag),
+            ("etag", served.etag),
             ("age", str(int(outcome.judgement.age))),
             ("cache-control", _cache_control(entry.status, policy)),
             ("cache-status", outcome.cache_status(self._cache.store.name)),
             ("server-timing", _server_timing(outcome, seconds)),
         ]
+        if entry.status == 200:
+            fields.append(("vary", "Accept-Encoding"))
         if canonical.ignored:
             fields.append(("drawbridge-ignored-parameters", _names(canonical.ignored)))
         return fields
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """An entry's body in the encoding that the client gets it in."""
+
+    entry: Entry
+    encoding: Encoding | None
+    body: bytes
+
+    @property
+    def etag(self) -> str:
+        return tag_of(self.entry.etag, self.encoding)
+
+    def describe(self) -> list[tuple[str, str]]:
+        fields = [
+            ("content-type", self.entry.content_type),
+            ("content-length", str(len(self.body))),
+        ]
+        if self.encoding is not None:
+            fields.append(("content-encoding", self.encoding.value))
+        return fields
+
+
+def _status(method: str, served: _Served, headers: Headers) -> int:
+    """The status for the client; raises ``RequestRefused`` (412) if its condition fails."""
+    wants, has = headers.getlist("if-match"), headers.getlist("if-none-match")
+    if served.entry.status != 200 or not (wants or has):
+        return served.entry.status
+    condition = evaluate(method, served.etag, wants, has)
+    if condition is Condition.FAILED:
+        detail = f"What is known now has the tag {served.etag}."
+        raise RequestRefused(412, "Precondition failed", detail)
+    return 304 if condition is Condition.NOT_MODIFIED else 200
 
 
 def _choose(matches: list[Match], method: str) -> Match | None:
@@ -157,9 +207,3 @@ def _server_timing(outcome: Outcome, seconds: float) -> str:
 def _names(ignored: tuple[str, ...]) -> str:
     shown = [quote(name[:40], safe="[]") for name in ignored[:_NAMED_AT_MOST]]
     return ", ".join(shown) + (", ..." if len(ignored) > _NAMED_AT_MOST else "")
-
-
-def _is_known(etag: str, if_none_match: list[str]) -> bool:
-    """Whether the client has this body already: weak comparison, lists and ``*`` (RFC 9110)."""
-    tags = [tag.strip() for line in if_none_match for tag in line.split(",")]
-    return any(tag == "*" or tag.removeprefix("W/") == etag for tag in tags)

@@ -103,6 +103,31 @@ async def test_a_body_that_the_client_has_is_not_sent_again(
     assert "cache-control" in response.headers
 
 
+async def test_each_encoding_has_a_tag_of_its_own(client: httpx.AsyncClient, told: Told) -> None:
+    told.body = b'{"rows":[' + b",".join([b'{"id":"1"}'] * 300) + b"]}"
+    tags = set()
+    for accept in ("identity", "zstd", "br", "gzip"):
+        headers = {"accept-encoding": accept}
+        response = await client.get("/players", headers=headers)
+        assert response.content == told.body
+        assert response.headers.get("content-encoding", "identity") == accept
+        assert "Accept-Encoding" in response.headers["vary"]
+        etag = response.headers["etag"]
+        tags.add(etag)
+        again = await client.get("/players", headers={**headers, "if-none-match": etag})
+        assert (again.status_code, again.headers["etag"]) == (304, etag)
+        head = await client.head("/players", headers=headers)
+        assert head.headers["content-length"] == response.headers["content-length"]
+    assert len(tags) == 4
+    assert told.asked == ["GET /players"]
+
+
+async def test_a_condition_that_fails_is_a_412(client: httpx.AsyncClient) -> None:
+    response = await client.get("/players", headers={"if-match": '"other"'})
+    assert response.status_code == 412
+    assert response.json()["title"] == "Precondition failed"
+
+
 async def test_another_body_is_sent(client: httpx.AsyncClient) -> None:
     response = await client.get("/players", headers={"if-none-match": '"other"'})
     assert response.status_code == 200

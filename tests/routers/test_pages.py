@@ -35,6 +35,7 @@ async def test_the_pages_show_the_operations(
     await page.route("**/*", only_the_gateway)
     await page.goto(base + page_path)
     await expect(page.get_by_text(shows).first).to_be_attached(timeout=60_000)
+    await page.wait_for_load_state("networkidle", timeout=60_000)
     assert errors == []
     assert elsewhere == []
     await page.close()

@@ -1,0 +1,62 @@
+"""Encoded bodies: made once, on first demand, and kept beside the memory tier."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cachetools import LRUCache
+
+from app.cache.encoding import WORTH_IT, Encoding, encode
+from app.cache.flight import FlightTable
+from app.cache.store import Entry
+
+_OVERHEAD = 200
+_AT_ONCE = 16 * 1024
+"""Bodies below so many bytes are encoded in passing: a thread would cost more than that."""
+
+_Key = tuple[str, str, Encoding]
+
+
+class Variants:
+    """The encoded bodies used last, ``max_bytes`` of them; ``aclose`` ends what is being made.
+
+    They go by entry and tag, so that a new body never meets an old variant. That an encoding
+    gains nothing is remembered too.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._bodies: LRUCache[_Key, bytes | None] = LRUCache(
+            max_bytes, getsizeof=lambda body: _OVERHEAD + len(body or b"")
+        )
+        self._flights: FlightTable[bytes | None] = FlightTable()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept."""
+        return int(self._bodies.currsize)
+
+    async def of(self, entry: Entry, encoding: Encoding | None) -> bytes | None:
+        """The body of ``entry`` in that encoding; ``None`` where identity serves better."""
+        if encoding is None or len(entry.body) < WORTH_IT:
+            return None
+        key = (entry.key, entry.etag, encoding)
+        try:
+            return self._bodies[key]
+        except KeyError:
+            return await self._flights.join(
+                f"{entry.key} {entry.etag} {encoding}", lambda: self._make(entry, key)
+            )
+
+    async def aclose(self) -> None:
+        """End what is being made."""
+        await self._flights.aclose()
+
+    async def _make(self, entry: Entry, key: _Key) -> bytes | None:
+        if len(entry.body) < _AT_ONCE:
+            made = encode(entry.body, key[2])
+        else:
+            made = await asyncio.to_thread(encode, entry.body, key[2])
+        body = made if len(made) < len(entry.body) else None
+        if _OVERHEAD + len(body or b"") <= self._bodies.maxsize:
+            self._bodies[key] = body
+        return body
