@@ -72,6 +72,7 @@ def build() -> typer.Typer:
         commands.command(command.__name__.removesuffix("_command"))(command)
     cache = typer.Typer(help="What a running gateway remembers.", no_args_is_help=True)
     cache.command("stats")(cache_stats)
+    cache.command("purge")(cache_purge)
     commands.add_typer(cache, name="cache")
     containers = typer.Typer(help="The containers of a running gateway.", no_args_is_help=True)
     containers.command("list")(containers_list)
@@ -184,6 +185,32 @@ def cache_stats(at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> No
             [tier, *(str(part[k]) for k in ("entries", "bytes"))] for tier, part in found.items()
         ]
         _print_table(["tier", "entries", "bytes"], rows)
+
+
+def cache_purge(
+    url: Annotated[
+        str | None, typer.Option("--key", help="One question: /players?name=ada")
+    ] = None,
+    tag: Annotated[str | None, typer.Option(help="An operation, entity or class: players")] = None,
+    prefix: Annotated[str | None, typer.Option(help="What paths begin with: /players/")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything.")] = False,
+    hard: Annotated[
+        bool, typer.Option(help="Never give it again, not even when all else fails.")
+    ] = False,
+    at: At = _GATEWAY,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Forget answers: they are stale, and refreshed when somebody asks."""
+    aims = {"url": url, "tag": tag, "prefix": prefix, "all": everything or None}
+    named = {name: aim for name, aim in aims.items() if aim is not None}
+    if len(named) != 1:
+        raise typer.BadParameter("name exactly one of --key, --tag, --prefix and --all")
+    done = RemoteGateway(at, key).purge({**named, "mode": "hard" if hard else "soft"})
+    if as_json:
+        _print_json(done)
+    else:
+        typer.echo(f"purged ({done['mode']}): {done['purged']} {done['what']}".rstrip())
 
 
 def containers_list(at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:

@@ -20,6 +20,7 @@ from app.middleware.page_policy import PagePolicy
 from app.middleware.request_id import RequestId
 from app.routers import openapi, problems
 from app.routers.automation import automation_routes
+from app.routers.cache import cache_routes
 from app.routers.health import health_routes
 from app.routers.mirror import Mirror
 from app.routers.v1 import STORE_PATHS, v1_routes
@@ -69,7 +70,7 @@ def build_routes(runtime: Runtime) -> FastAPI:
         description="EstFor Kingdom's data, always there: the upstream's paths, and ours in /v1.",
         redirect_slashes=False,
     )
-    for routes in (health_routes, automation_routes, v1_routes):
+    for routes in (health_routes, automation_routes, cache_routes, v1_routes):
         app.include_router(routes(runtime))
     _describe_with(app, runtime.catalogue)
     problems.install(app, lambda path: runtime.catalogue.nearest(path, app.openapi()["paths"]))

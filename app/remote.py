@@ -38,6 +38,10 @@ class RemoteGateway:
         """``wake`` or ``sleep`` a container; how it is afterwards."""
         return self._json("POST", f"/automation/containers/{quote(name, safe='')}/{verb}")
 
+    def purge(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Forget answers; ``wanted`` is the body that ``POST /cache/purge`` takes."""
+        return self._json("POST", "/cache/purge", wanted)
+
     def get(self, path: str) -> dict[str, Any]:
         """Any of the gateway's JSON pages."""
         return self._json("GET", path)
@@ -58,8 +62,8 @@ class RemoteGateway:
         finally:
             connection.close()
 
-    def _json(self, method: str, path: str) -> dict[str, Any]:
-        connection, response = self._ask(method, path)
+    def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        connection, response = self._ask(method, path, body)
         try:
             answer: dict[str, Any] = json.loads(response.read())
         except (OSError, ValueError) as error:
@@ -69,22 +73,24 @@ class RemoteGateway:
         return answer
 
     def _ask(
-        self, method: str, path: str
+        self, method: str, path: str, body: dict[str, Any] | None = None
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         secure = self._parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = kind(self._parts.hostname or "", self._parts.port, timeout=_PATIENCE)
+        headers = self._headers | ({"content-type": "application/json"} if body else {})
+        text = json.dumps(body) if body else None
         try:
-            connection.request(method, self._parts.path.rstrip("/") + path, headers=self._headers)
+            connection.request(method, self._parts.path.rstrip("/") + path, text, headers)
             response = connection.getresponse()
         except OSError as error:
             connection.close()
             hint = "Is it running? --gateway names another address."
             raise GatewayError(f"No gateway answers at {self._base}: {error}. {hint}") from None
         if response.status >= 400:
-            body = response.read()
+            said = response.read()
             connection.close()
-            raise GatewayError(_problem(response.status, body))
+            raise GatewayError(_problem(response.status, said))
         return connection, response
 
 

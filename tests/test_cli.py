@@ -183,4 +183,9 @@ def test_cache_stats_of_a_running_gateway(tmp_path: Path) -> None:
         httpx.get(f"{url}/clan-tiers/1")
         shown = run(tmp_path, "cache", "stats", "--gateway", url, "--json")
         assert json.loads(shown.stdout)["memory"]["entries"] == 1
+        purged = run(tmp_path, "cache", "purge", "--tag", "clan-tiers", "--gateway", url)
+        assert (purged.returncode, purged.stdout) == (0, "purged (soft): tag clan-tiers\n")
+        assert "ttl=0" in httpx.get(f"{url}/clan-tiers/1").headers["cache-status"]
+        unclear = run(tmp_path, "cache", "purge", "--all", "--tag", "x", "--gateway", url)
+        assert unclear.returncode == 2
         assert run(tmp_path, "containers", "list", "--gateway", url, "--json").stdout == "[]\n"

@@ -12,7 +12,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from app.cache.gate import StoreGate
 from app.cache.key import RequestKey
 from app.cache.memory import MemoryTier
 from app.cache.outcome import Outcome, Source
+from app.cache.purges import Purge, Purges, Scope
 from app.cache.store import Entry, ResponseStore
 from app.cache.write_behind import WriteBehind
 from app.errors import ContainerError, StoreError, UpstreamError, UpstreamTimeout
@@ -34,6 +35,8 @@ STORE_PATIENCE = 0.5
 """Seconds that a client waits for the store's answer while the upstream could be asked."""
 KNOWN_PATIENCE = 1.0
 """Seconds that a client who could be given an old answer waits for a new one."""
+_PURGES = "purges"
+"""Where the store keeps the purges; no digest looks like it."""
 RETRY_PAUSE = 1.0
 """Seconds after a failure in which the upstream (for a known answer) or the store is left alone."""
 
@@ -93,6 +96,9 @@ class ResponseCache:
         self._store_rests_until = -math.inf
         self._lookups: FlightTable[Entry | None] = FlightTable()
         self._fetches: FlightTable[Entry] = FlightTable()
+        self.purges = Purges()
+        self._purges_known = False
+        self._chores: FlightTable[None] = FlightTable()
         self._failed: TTLCache[str, UpstreamError] = TTLCache(10_000, RETRY_PAUSE, timer=clock)
 
     def peek(self, key: RequestKey) -> Outcome | None:
@@ -141,12 +147,24 @@ class ResponseCache:
         if outcome is not None:
             return outcome
         entry = self.memory.get(key.digest) or await self._awaited_lookup(key)
-        if entry is None:
+        judgement = self._judge(key, entry) if entry else None
+        if entry is None or judgement is None or judgement.verdict is Verdict.EXPIRED:
             return None
-        return Outcome(entry, self._source(entry), self._judge(key, entry))
+        return Outcome(entry, self._source(entry), judgement)
+
+    def purge(self, purge: Purge) -> None:
+        """Let ``purge`` count, at once here and for ever; no answer is looked for."""
+        self.purges.add(purge)
+        if purge.hard and purge.scope is Scope.ALL:
+            self.memory.clear()
+        if self._purges_known:
+            self.writer.add(self._record_of_purges())
+        else:
+            self._chores.start(_PURGES, self._learn_purges_when_awake)
 
     async def aclose(self) -> None:
         """End what is under way and write what waits to be written."""
+        await self._chores.aclose()
         await self._lookups.aclose()
         await self._fetches.aclose()
         await self.writer.aclose()
@@ -157,7 +175,8 @@ class ResponseCache:
             entry, source = await self._quick_lookup(key), Source.STORE
         if entry is None:
             return None
-        return _Known(entry, source, self._judge(key, entry))
+        known = _Known(entry, source, self._judge(key, entry))
+        return None if known.judgement.verdict is Verdict.EXPIRED else known
 
     async def _ask(self, key: RequestKey, known: _Known | None) -> Outcome:
         failed = self._failed.get(key.digest)
@@ -257,11 +276,45 @@ class ResponseCache:
         if lease is None:
             return None
         with lease:
+            # What was purged before a restart must be known before an answer from then is given.
+            if not self._purges_known:
+                await self._chores.join(_PURGES, self._learn_purges)
             return await self.store.get(digest)
+
+    async def _learn_purges_when_awake(self) -> None:
+        with await self._gate.open():
+            await self._learn_purges()
+
+    async def _learn_purges(self) -> None:
+        record = await self.store.get(_PURGES)
+        ours = list(self.purges)
+        if record is not None:
+            try:
+                self.purges = Purges.load(record.body)
+            except ValueError:
+                _log.warning("the purges of the past cannot be read; everything is stale now")
+                ours.append(Purge(Scope.ALL, "", self._wall()))
+        for purge in ours:
+            self.purges.add(purge)
+        self._purges_known = True
+        if ours:
+            self.writer.add(self._record_of_purges())
+
+    def _record_of_purges(self) -> Entry:
+        now, text = self._wall(), self.purges.dump()
+        return Entry(_PURGES, "purges", 200, "application/json", text, '""', now, 0.0)
 
     def _judge(self, key: RequestKey, entry: Entry) -> Judgement:
         policy = self.policies.of(key.operation.freshness, entry.status)
-        return judge(entry.stored_at, policy, self._wall())
+        judgement = judge(entry.stored_at, policy, self._wall())
+        purged = self.purges.of(key, entry.stored_at - entry.fetch_seconds)
+        if purged is None:
+            return judgement
+        if purged.hard:
+            return replace(judgement, verdict=Verdict.EXPIRED)
+        if judgement.verdict is Verdict.FRESH:
+            return Judgement(Verdict.GRACE, judgement.age, 0.0)
+        return judgement
 
     def _source(self, entry: Entry) -> Source:
         return Source.MEMORY if self.memory.get(entry.key) is entry else Source.STORE

@@ -13,6 +13,7 @@ import pytest
 from app.cache.freshness import Policies
 from app.cache.memory import MemoryTier
 from app.cache.outcome import Source
+from app.cache.purges import Purge, Scope
 from app.cache.response_cache import RETRY_PAUSE, ResponseCache
 from app.cache.sqlite import SqliteStore
 from app.errors import ContainerFailed, UpstreamError, UpstreamUnreachable
@@ -271,6 +272,64 @@ async def test_an_answer_from_a_clock_that_was_wrong_is_replaced(kitchen: Kitche
     kitchen.forget_memory()
     again = await kitchen.cache.answer(PLAYERS)
     assert (again.word, again.entry.body) == ("hit", b'{"players":[1]}')
+
+
+async def test_a_soft_purge_makes_stale_and_refreshes_once(kitchen: Kitchen) -> None:
+    first = await kitchen.cache.answer(PLAYERS)
+    kitchen.clock.now += 1
+    kitchen.cache.purge(Purge(Scope.TAG, "players", kitchen.clock.now))
+    kitchen.clock.now += 1
+    stale = await kitchen.cache.answer(PLAYERS)
+    assert (stale.word, stale.entry) == ("stale", first.entry)
+    await until(lambda: len(kitchen.upstream.asked) == 2)
+    await until(lambda: kitchen.cache.memory.get(PLAYERS.digest) != first.entry)
+    assert (await kitchen.cache.answer(PLAYERS)).word == "hit"
+
+
+async def test_a_hard_purge_is_never_given_again(kitchen: Kitchen) -> None:
+    await kitchen.cache.answer(PLAYERS)
+    await settled(kitchen)
+    kitchen.clock.now += 1
+    kitchen.cache.purge(Purge(Scope.ALL, "", kitchen.clock.now, hard=True))
+    kitchen.upstream.answer = DOWN
+    with pytest.raises(UpstreamUnreachable):
+        await kitchen.cache.answer(PLAYERS)
+    assert await kitchen.cache.known(PLAYERS) is None
+
+
+async def test_a_purge_that_races_a_fetch_wins(kitchen: Kitchen) -> None:
+    kitchen.upstream.flowing.clear()
+    kitchen.upstream.answer = Answer(seconds=5.0)
+    asker = asyncio.create_task(kitchen.cache.answer(PLAYERS))
+    await until(lambda: len(kitchen.upstream.asked) == 1)
+    kitchen.clock.now += 2
+    kitchen.cache.purge(Purge(Scope.KEY, PLAYERS.digest, kitchen.clock.now))
+    kitchen.clock.now += 3
+    kitchen.upstream.flowing.set()
+    assert (await asker).entry.status == 200
+    kitchen.upstream.answer = Answer(body=b'{"players":[1]}', seconds=0.01)
+    assert (await kitchen.cache.answer(PLAYERS)).word == "stale"
+    await until(lambda: len(kitchen.upstream.asked) == 2)
+
+
+async def test_a_purge_outlives_a_restart_also_of_a_sleeping_store(tmp_path: Path) -> None:
+    path = tmp_path / "responses.sqlite3"
+    first = kitchen_with(SqliteStore(path))
+    await first.cache.answer(PLAYERS)
+    await settled(first)
+    first.clock.now += 1
+    first.gate.is_open = False
+    first.cache.purge(Purge(Scope.ALL, "", first.clock.now))
+    first.gate.unlock()
+    await until(lambda: len(first.cache.writer) == 0)
+    await first.cache.aclose()
+    await first.store.aclose()
+
+    again = kitchen_with(SqliteStore(path))
+    again.clock.now += 2
+    assert (await again.cache.answer(PLAYERS)).word == "stale"
+    await again.cache.aclose()
+    await again.store.aclose()
 
 
 async def test_a_broken_store_is_left_alone_for_a_moment(tmp_path: Path) -> None:
