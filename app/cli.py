@@ -73,6 +73,7 @@ def build() -> typer.Typer:
     cache = typer.Typer(help="What a running gateway remembers.", no_args_is_help=True)
     cache.command("stats")(cache_stats)
     cache.command("purge")(cache_purge)
+    cache.command("warm")(cache_warm)
     commands.add_typer(cache, name="cache")
     containers = typer.Typer(help="The containers of a running gateway.", no_args_is_help=True)
     containers.command("list")(containers_list)
@@ -211,6 +212,29 @@ def cache_purge(
         _print_json(done)
     else:
         typer.echo(f"purged ({done['mode']}): {done['purged']} {done['what']}".rstrip())
+
+
+def cache_warm(
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Paths to ask for; none: all game definitions.")
+    ] = None,
+    at: At = _GATEWAY,
+    key: Key = None,
+) -> None:
+    """Ask for answers so that they are there when somebody needs them."""
+    gateway = RemoteGateway(at, key)
+    for path in paths or _definitions(gateway):
+        size, cache_status = gateway.ask(path)
+        typer.echo(f"{path}: {size} bytes, {cache_status.removeprefix('drawbridge; ')}")
+
+
+def _definitions(gateway: RemoteGateway) -> list[str]:
+    operations = gateway.get("/v1/operations")["operations"]
+    return [
+        str(one["path"])
+        for one in operations
+        if one["freshness"] == "static" and "{" not in one["path"] and one["method"] == "GET"
+    ]
 
 
 def containers_list(at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:

@@ -46,6 +46,16 @@ class RemoteGateway:
         """Any of the gateway's JSON pages."""
         return self._json("GET", path)
 
+    def ask(self, path: str) -> tuple[int, str]:
+        """Ask for any path and throw the answer away: its size, and its ``Cache-Status``."""
+        connection, response = self._ask("GET", path)
+        try:
+            return len(response.read()), response.headers.get("cache-status", "")
+        except (OSError, http.client.HTTPException) as error:
+            raise GatewayError(f"{path} broke off: {error}") from None
+        finally:
+            connection.close()
+
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Name and data of each server-sent event, until the gateway ends the stream."""
         connection, response = self._ask("GET", "/automation/events")

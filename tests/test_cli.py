@@ -186,6 +186,12 @@ def test_cache_stats_of_a_running_gateway(tmp_path: Path) -> None:
         purged = run(tmp_path, "cache", "purge", "--tag", "clan-tiers", "--gateway", url)
         assert (purged.returncode, purged.stdout) == (0, "purged (soft): tag clan-tiers\n")
         assert "ttl=0" in httpx.get(f"{url}/clan-tiers/1").headers["cache-status"]
+        warmed = run(tmp_path, "cache", "warm", "--gateway", url).stdout.splitlines()
+        assert len(warmed) > 8
+        assert all("fwd=uri-miss" in line or "hit" in line for line in warmed)
+        again = run(tmp_path, "cache", "warm", "/quests", "/actions/1", "--gateway", url).stdout
+        assert "/quests: " in again
+        assert "detail=memory" in again
         unclear = run(tmp_path, "cache", "purge", "--all", "--tag", "x", "--gateway", url)
         assert unclear.returncode == 2
         assert run(tmp_path, "containers", "list", "--gateway", url, "--json").stdout == "[]\n"
