@@ -11,9 +11,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from app import __version__
+from app.cache.questions import Questions
 from app.config import Settings
 from app.kingdom.catalogue import Catalogue
 from app.middleware.container_gate import ContainerGate
+from app.middleware.hits import Hits
 from app.middleware.limits import RequestLimits
 from app.middleware.observe import Observe
 from app.middleware.page_policy import PagePolicy
@@ -41,12 +43,16 @@ async def run_gateway(
         return await serve(listening, create_app(runtime), on_ready)
 
 
-def create_app(runtime: Runtime) -> ASGIApp:
-    """The application: its layers, the innermost first."""
-    settings = runtime.settings
+def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
+    """The application: its layers, the innermost first.
+
+    Without ``fast_hits`` every request goes the whole way; the answers are the same.
+    """
+    settings, metrics = runtime.settings, runtime.metrics
+    questions = Questions(runtime.catalogue)
     app: ASGIApp = PagePolicy(build_routes(runtime))
     app = ContainerGate(app, dict.fromkeys(STORE_PATHS, runtime.store_gate))
-    app = Mirror(app, runtime.catalogue, runtime.cache, runtime.variants, runtime.metrics)
+    app = Mirror(app, questions, runtime.cache, runtime.variants, metrics)
     app = RequestLimits(
         app, max_query=settings.max_query_length, max_body=settings.max_request_body
     )
@@ -58,8 +64,11 @@ def create_app(runtime: Runtime) -> ASGIApp:
         allow_headers=["*"],
         expose_headers=_EXPOSED,
     )
-    app = Observe(app, runtime.metrics, access_log=settings.access_log)
-    return RequestId(app)
+    app = observe = Observe(app, metrics, access_log=settings.access_log)
+    app = RequestId(app)
+    if not fast_hits:
+        return app
+    return Hits(app, questions, runtime.cache, runtime.variants, metrics, observe.note)
 
 
 def build_routes(runtime: Runtime) -> FastAPI:

@@ -55,6 +55,8 @@ PURE = (
     "app/cache/key.py",
     "app/cache/freshness.py",
     "app/cache/outcome.py",
+    "app/cache/fields.py",
+    "app/cache/purges.py",
     "app/cache/conditional.py",
     "app/cache/encoding.py",
     "app/upstream/pacing.py",

@@ -35,17 +35,25 @@ class Variants:
         """Bytes that are kept."""
         return int(self._bodies.currsize)
 
-    async def of(self, entry: Entry, encoding: Encoding | None) -> bytes | None:
-        """The body of ``entry`` in that encoding; ``None`` where identity serves better."""
+    def is_made(self, entry: Entry, encoding: Encoding | None) -> bool:
+        """Whether ``of`` would answer without making anything."""
+        if encoding is None or len(entry.body) < WORTH_IT:
+            return True
+        return (entry.key, entry.etag, encoding) in self._bodies
+
+    def made(self, entry: Entry, encoding: Encoding | None) -> bytes | None:
+        """What ``of`` gives, of a variant that is made."""
         if encoding is None or len(entry.body) < WORTH_IT:
             return None
+        return self._bodies[entry.key, entry.etag, encoding]
+
+    async def of(self, entry: Entry, encoding: Encoding | None) -> bytes | None:
+        """The body of ``entry`` in that encoding; ``None`` where identity serves better."""
+        if encoding is None or self.is_made(entry, encoding):
+            return self.made(entry, encoding)
         key = (entry.key, entry.etag, encoding)
-        try:
-            return self._bodies[key]
-        except KeyError:
-            return await self._flights.join(
-                f"{entry.key} {entry.etag} {encoding}", lambda: self._make(entry, key)
-            )
+        flight = f"{entry.key} {entry.etag} {encoding}"
+        return await self._flights.join(flight, lambda: self._make(entry, key))
 
     async def aclose(self) -> None:
         """End what is being made."""

@@ -38,9 +38,10 @@ class Observe:
         try:
             await self._app(scope, receive, send_and_note)
         finally:
-            self._note(scope, status, time.perf_counter() - began)
+            self.note(scope, status, time.perf_counter() - began)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def note(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count and log a request that was answered, here or before this layer."""
         route = _route(scope)
         self._metrics.request(route, scope["method"], status, seconds)
         if self._access_log:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -22,7 +23,7 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = request_id_of(scope["headers"])
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
@@ -34,8 +35,9 @@ class RequestId:
             await self._app(scope, receive, send_with_id)
 
 
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
+def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The request's own id, if it brought a decent one, or a new one."""
+    for name, value in headers:
         if name == b"x-request-id" and _DECENT.fullmatch(value):
-            return str(value.decode("ascii"))
+            return value.decode("ascii")
     return secrets.token_hex(8)

@@ -51,7 +51,7 @@ async def test_the_headers_of_a_miss_and_a_hit(client: httpx.AsyncClient) -> Non
     assert hit.headers["cache-control"] == (
         "public, max-age=30, stale-while-revalidate=300, stale-if-error=1000000000"
     )
-    assert hit.headers["server-timing"].startswith('cache;desc="hit";dur=')
+    assert hit.headers["server-timing"] == 'cache;desc="hit"'
     assert len(hit.headers["x-request-id"]) == 16
     assert len(hit.headers.get_list("date")) == 1
 
