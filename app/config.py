@@ -200,11 +200,35 @@ NO_AUTOMATION: Mapping[str, bool] = {"container_auto_start": False, "container_a
 """For commands that must not touch anybody's containers."""
 
 
+class CoordinationSettings(BaseModel):
+    """What several gateways share."""
+
+    redis_url: SecretStr | None = Field(
+        None, description="Set: limits are counted together. redis://:password@host:6379/0"
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+
 class FrontSettings(BaseModel):
     """What the gateway accepts, and from whom."""
 
     admin_api_keys: Words = Field(
         (), description="SHA-256 (hex) of each operator key. None: only loopback may operate."
+    )
+    rate_limit: str = Field(
+        "1200/minute",
+        description="Units per client: a request takes 1, a call upstream 10 more. off: no limit.",
+    )
+    trusted_proxies: Words = Field(
+        (), description="Addresses or networks of proxies that say who the client is."
     )
     cors_origins: Words = Field(("*",), description="Origins whose pages may ask. * means all.")
     max_request_body: Size = Field(256_000, description="The largest request body accepted.")
@@ -242,6 +266,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     StoreSettings,
     CacheSettings,
     ContainerSettings,
+    CoordinationSettings,
     FrontSettings,
     LogSettings,
 )
@@ -253,6 +278,7 @@ class Settings(
     StoreSettings,
     CacheSettings,
     ContainerSettings,
+    CoordinationSettings,
     FrontSettings,
     LogSettings,
     BaseSettings,

@@ -14,11 +14,13 @@ from app import __version__
 from app.cache.questions import Questions
 from app.config import Settings
 from app.kingdom.catalogue import Catalogue
+from app.middleware.client_address import ClientAddress
 from app.middleware.container_gate import ContainerGate
 from app.middleware.hits import Hits
 from app.middleware.limits import RequestLimits
 from app.middleware.observe import Observe
 from app.middleware.page_policy import PagePolicy
+from app.middleware.rate_limit import RateLimit
 from app.middleware.request_id import RequestId
 from app.routers import openapi, problems
 from app.routers.automation import automation_routes
@@ -29,7 +31,18 @@ from app.routers.v1 import STORE_PATHS, v1_routes
 from app.runtime import Runtime, open_runtime
 from app.serving import serve
 
-_EXPOSED = ["Age", "Cache-Status", "ETag", "Retry-After", "Server-Timing", "X-Request-ID"]
+_EXPOSED = [
+    "Age",
+    "Cache-Status",
+    "ETag",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Server-Timing",
+    "X-Request-ID",
+]
+_UNLIMITED = {"health", "metrics", "automation", "cache"}
+"""First segments of paths that monitors and operators ask for."""
 
 
 async def run_gateway(
@@ -53,6 +66,9 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     app: ASGIApp = PagePolicy(build_routes(runtime))
     app = ContainerGate(app, dict.fromkeys(STORE_PATHS, runtime.store_gate))
     app = Mirror(app, questions, runtime.cache, runtime.variants, metrics)
+    limit = None
+    if runtime.quotas is not None:
+        app = limit = RateLimit(app, runtime.quotas, unlimited=_UNLIMITED)
     app = RequestLimits(
         app, max_query=settings.max_query_length, max_body=settings.max_request_body
     )
@@ -66,9 +82,11 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     )
     app = observe = Observe(app, metrics, access_log=settings.access_log)
     app = RequestId(app)
-    if not fast_hits:
-        return app
-    return Hits(app, questions, runtime.cache, runtime.variants, metrics, observe.note)
+    if fast_hits:
+        take = limit.take_hit if limit is not None else None
+        cache, variants = runtime.cache, runtime.variants
+        app = Hits(app, questions, cache, variants, metrics, note=observe.note, take_hit=take)
+    return ClientAddress(app, runtime.trusted)
 
 
 def build_routes(runtime: Runtime) -> FastAPI:

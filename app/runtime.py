@@ -22,15 +22,17 @@ from app.cache.response_cache import Fetch, ResponseCache
 from app.cache.sqlite import SqliteStore
 from app.cache.store import ResponseStore
 from app.cache.variants import Variants
-from app.config import CacheSettings, Settings
+from app.config import CacheSettings, FrontSettings, Settings
 from app.containers.engine import Engine
 from app.containers.fleet import Fleet
 from app.containers.gate import ContainerGate
 from app.containers.policy import FleetPolicy
-from app.errors import StoreError
+from app.errors import SettingsError, StoreError
 from app.kingdom.catalogue import Catalogue
 from app.kingdom.operation import Freshness
 from app.metrics import Metrics
+from app.middleware.client_address import Networks, parse_networks
+from app.middleware.quota import ClientQuotas, parse_limits
 from app.state_gauges import StateGauges
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
 
@@ -52,6 +54,10 @@ class Runtime:
     store_gate: StoreGate
     cache: ResponseCache
     variants: Variants
+    quotas: ClientQuotas | None
+    """What each client may ask for; ``None``: as much as it likes."""
+    trusted: Networks
+    """The proxies that are believed when they say who the client is."""
     uptime: Callable[[], float]
     """Seconds since the parts were built."""
 
@@ -66,6 +72,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     began = time.monotonic()
     async with AsyncExitStack() as parts:
         metrics = Metrics()
+        quotas, trusted = client_rules(settings)
         store = open_store(settings)
         parts.push_async_callback(store.aclose)
         if settings.mongodb_uri is None:
@@ -102,6 +109,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             clock=time.monotonic,
         )
         parts.push_async_callback(cache.aclose)
+        if quotas is not None and settings.redis_url is not None:
+            await share(quotas, settings.redis_url.get_secret_value(), parts)
         metrics.observe_states(StateGauges(cache, upstream, fleet).collect)
         yield Runtime(
             settings=settings,
@@ -112,8 +121,38 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             store_gate=gate,
             cache=cache,
             variants=variants,
+            quotas=quotas,
+            trusted=trusted,
             uptime=lambda: time.monotonic() - began,
         )
+
+
+def client_rules(settings: FrontSettings) -> tuple[ClientQuotas | None, Networks]:
+    """The quotas of clients, and who is believed about who they are. ``SettingsError``."""
+    problems = []
+    try:
+        limits = parse_limits(settings.rate_limit)
+    except ValueError as error:
+        problems.append(f"RATE_LIMIT: {error}")
+    try:
+        trusted = parse_networks(settings.trusted_proxies)
+    except ValueError as error:
+        problems.append(f"TRUSTED_PROXIES: {error}")
+    if problems:
+        raise SettingsError(problems)
+    return ClientQuotas(limits, time.monotonic) if limits else None, trusted
+
+
+async def share(quotas: ClientQuotas, redis_url: str, parts: AsyncExitStack) -> None:
+    """Count together with the other gateways that use this Redis."""
+    # Imported only where it is used: it takes 22 MB, and most gateways have no Redis.
+    from redis.asyncio import from_url  # noqa: PLC0415
+
+    from app.middleware.shared_quota import SharedQuotas  # noqa: PLC0415
+
+    redis = from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
+    await parts.enter_async_context(redis)
+    await parts.enter_async_context(SharedQuotas(quotas, redis))
 
 
 async def _greet(store: ResponseStore) -> None:

@@ -55,6 +55,8 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # It would believe every proxy on this machine; TRUSTED_PROXIES says whom we do.
+                proxy_headers=False,
                 timeout_graceful_shutdown=grace,
                 backlog=_BACKLOG,
             )

@@ -9,7 +9,7 @@ import structlog
 
 from app.config import Settings
 
-_OF_THE_TESTS = {"mongodb_uri", "docker_host"}
+_OF_THE_TESTS = {"mongodb_uri", "docker_host", "redis_url"}
 """Settings by which whoever runs the tests names real servers."""
 
 

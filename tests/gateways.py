@@ -66,10 +66,10 @@ async def gateway_on(
         "_env_file": None,
         **settings,
     }
-    listening = bind("127.0.0.1", 0)
-    async with (
-        open_runtime(load_settings(**wanted)) as runtime,
-        beside(listening, create_app(runtime)),
-        httpx.AsyncClient(base_url=address(listening), timeout=30) as client,
-    ):
-        yield client
+    async with open_runtime(load_settings(**wanted)) as runtime:
+        listening = bind("127.0.0.1", 0)
+        async with (
+            beside(listening, create_app(runtime)),
+            httpx.AsyncClient(base_url=address(listening), timeout=30) as client,
+        ):
+            yield client

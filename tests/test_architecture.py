@@ -44,6 +44,8 @@ EDGES = {
     "pymongo": ("app/cache/mongo.py", "app/records/mongo.py"),
     "bson": ("app/cache/mongo.py", "app/records/mongo.py"),
     "sqlite3": ("app/cache/sqlite.py", "app/records/sqlite.py"),
+    # The quotas are shared through a client that the runtime makes.
+    "redis": ("app/middleware/shared_quota.py", "app/runtime.py"),
     "celery": ("app/tasks.py",),
     "typer": ("app/cli.py",),
     "uvicorn": ("app/serving.py",),
@@ -63,6 +65,7 @@ PURE = (
     "app/upstream/retry.py",
     "app/upstream/plausible.py",
     "app/upstream/exchange.py",
+    "app/middleware/quota.py",
     "app/containers/spec.py",
     "app/containers/lifecycle.py",
     "app/containers/idle.py",

@@ -6,6 +6,8 @@ import socket
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from app.errors import SettingsError
 from app.serving import address, beside, bind
@@ -49,3 +51,13 @@ async def test_a_server_beside_is_ready_in_the_block_and_gone_after_it() -> None
     async with httpx.AsyncClient() as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(url)
+
+
+async def test_nobody_is_believed_about_who_the_client_is() -> None:
+    async def tell(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(scope["client"][0])(scope, receive, send)
+
+    listening = bind("127.0.0.1", 0)
+    async with beside(listening, tell), httpx.AsyncClient() as client:
+        said = await client.get(address(listening), headers={"x-forwarded-for": "1.1.1.1"})
+    assert said.text == "127.0.0.1"

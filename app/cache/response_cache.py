@@ -28,7 +28,7 @@ from app.cache.outcome import Outcome, Source
 from app.cache.purges import Purge, Purges, Scope
 from app.cache.store import Entry, ResponseStore
 from app.cache.write_behind import WriteBehind
-from app.errors import ContainerError, StoreError, UpstreamError, UpstreamTimeout
+from app.errors import ContainerError, RequestRefused, StoreError, UpstreamError, UpstreamTimeout
 
 _log = structlog.get_logger(__name__)
 STORE_PATIENCE = 0.5
@@ -56,6 +56,12 @@ class Answer(Protocol):
 
 Fetch = Callable[[RequestKey], Awaitable[Answer]]
 """Asks the upstream; raises ``UpstreamError``."""
+Admit = Callable[[], Awaitable[None]]
+"""Whether a client may have the upstream asked: raises ``RequestRefused`` if not."""
+
+
+async def _admit() -> None:
+    """Everybody may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,11 @@ class ResponseCache:
             return None
         return Outcome(entry, Source.MEMORY, judgement)
 
-    async def answer(self, key: RequestKey) -> Outcome:
-        """The best answer that can be had. Raises ``UpstreamError``, or when what is remembered
+    async def answer(self, key: RequestKey, admit: Admit = _admit) -> Outcome:
+        """The best answer that can be had. ``admit`` is asked before the upstream is, and may
+        raise ``RequestRefused``: then an old answer is given if there is one.
+
+        Raises ``UpstreamError``, or when what is remembered
         could not be looked up after that, ``ContainerError`` or ``StoreError``.
         """
         outcome = self.peek(key)
@@ -127,7 +136,11 @@ class ResponseCache:
                 self._refresh(key)
             return Outcome(known.entry, known.source, known.judgement)
         try:
-            outcome = await self._ask(key, known)
+            outcome = await self._ask(key, known, admit)
+        except RequestRefused:
+            if known is None:
+                raise
+            return Outcome(known.entry, known.source, known.judgement, upstream_failed=True)
         except UpstreamError:
             remembered = await self._remembered(key, known)
             if remembered is None:
@@ -178,10 +191,12 @@ class ResponseCache:
         known = _Known(entry, source, self._judge(key, entry))
         return None if known.judgement.verdict is Verdict.EXPIRED else known
 
-    async def _ask(self, key: RequestKey, known: _Known | None) -> Outcome:
+    async def _ask(self, key: RequestKey, known: _Known | None, admit: Admit) -> Outcome:
         failed = self._failed.get(key.digest)
         if known and failed:
             raise failed
+        if key.digest not in self._fetches:
+            await admit()
         collapsed = key.digest in self._fetches
         flight = self._fetches.start(key.digest, lambda: self._fetch_and_remember(key))
         await asyncio.wait({flight}, timeout=KNOWN_PATIENCE if known else None)

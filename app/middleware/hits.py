@@ -9,7 +9,7 @@ goes that way.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cachetools import LRUCache
@@ -38,6 +38,10 @@ Note = Callable[[Scope, int, float], None]
 """Counts and logs a request that was answered here: scope, status, seconds."""
 
 
+TakeHit = Callable[[Scope], Sequence[tuple[bytes, bytes]] | None]
+"""Counts a hit against its client's quota: fields for the answer, ``None`` if it is used up."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Wishes:
     accept_encoding: str
@@ -64,7 +68,9 @@ class Hits:
         cache: ResponseCache,
         variants: Variants,
         metrics: Metrics,
+        *,
         note: Note,
+        take_hit: TakeHit | None = None,
     ) -> None:
         self._app = app
         self._questions = questions
@@ -72,6 +78,7 @@ class Hits:
         self._variants = variants
         self._metrics = metrics
         self._note = note
+        self._take_hit = take_hit
         self._rendered: LRUCache[tuple[str, str, Encoding | None], _Rendered] = LRUCache(_KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,8 +91,9 @@ class Hits:
                 outcome = self._cache.peek(question.key)
                 if outcome is not None:
                     made = self._made(outcome.entry, wishes.accept_encoding)
-                    if made is not None:
-                        await self._give(question, outcome, wishes, made, scope, send, began)
+                    taken = self._take(scope) if made is not None else None
+                    if made is not None and taken is not None:
+                        await self._give(question, outcome, wishes, made, taken, scope, send, began)
                         return
         await self._app(scope, receive, send)
 
@@ -95,6 +103,7 @@ class Hits:
         outcome: Outcome,
         wishes: _Wishes,
         made: tuple[Encoding | None, bytes],
+        taken: Sequence[tuple[bytes, bytes]],
         scope: Scope,
         send: Send,
         began: float,
@@ -110,11 +119,19 @@ class Hits:
         silent = status == 304 or scope["method"] == "HEAD"
         fields = rendered.answer if status == 304 else rendered.answer + rendered.body
         request_id = (b"x-request-id", request_id_of(scope["headers"]).encode())
-        start = {"type": "http.response.start", "status": status, "headers": [*fields, request_id]}
+        start = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [*fields, *taken, request_id],
+        }
         await send(start)
         await send({"type": "http.response.body", "body": b"" if silent else body})
         self._metrics.cache(outcome.word, outcome.source)
         self._note(scope, status, time.perf_counter() - began)
+
+    def _take(self, scope: Scope) -> Sequence[tuple[bytes, bytes]] | None:
+        """Count the hit against the client's quota; ``None``: it has used it up."""
+        return () if self._take_hit is None else self._take_hit(scope)
 
     def _made(self, entry: Entry, accept_encoding: str) -> tuple[Encoding | None, bytes] | None:
         """The encoding and the body in it, if it needs not be made first."""

@@ -8,6 +8,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.metrics import Metrics
+from app.middleware.client_address import CLIENT
 
 _log = structlog.get_logger("app.access")
 ROUTE = "drawbridge.route"
@@ -45,7 +46,6 @@ class Observe:
         route = _route(scope)
         self._metrics.request(route, scope["method"], status, seconds)
         if self._access_log:
-            client = scope.get("client")
             _log.info(
                 "request",
                 method=scope["method"],
@@ -53,7 +53,7 @@ class Observe:
                 route=route,
                 status=status,
                 ms=round(seconds * 1000, 2),
-                client=client[0] if client else None,
+                client=scope.get("state", {}).get(CLIENT),
             )
 
 

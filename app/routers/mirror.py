@@ -22,6 +22,7 @@ from app.errors import RequestRefused
 from app.kingdom.catalogue import Match
 from app.metrics import Metrics
 from app.middleware.observe import ROUTE
+from app.middleware.rate_limit import OUTCOME, admit_miss
 
 
 class Mirror:
@@ -67,7 +68,9 @@ class Mirror:
 
     async def _answer(self, canonical: Canonical, scope: Scope, send: Send) -> None:
         headers = Headers(scope=scope)
-        outcome = await self._outcome(canonical.key, headers.get("cache-control", ""))
+        outcome = await self._outcome(canonical.key, scope, headers.get("cache-control", ""))
+        # Who joined somebody else's call cost the upstream nothing.
+        scope[OUTCOME] = "hit" if outcome.collapsed else outcome.word
         self._metrics.cache(outcome.word, outcome.source)
         entry = outcome.entry
         wanted = negotiate(headers.get("accept-encoding", "")) if entry.status == 200 else None
@@ -87,9 +90,9 @@ class Mirror:
         silent = status == 304 or scope["method"] == "HEAD"
         await send({"type": "http.response.body", "body": b"" if silent else body})
 
-    async def _outcome(self, key: RequestKey, cache_control: str) -> Outcome:
+    async def _outcome(self, key: RequestKey, scope: Scope, cache_control: str) -> Outcome:
         if "only-if-cached" not in cache_control:
-            return await self._cache.answer(key)
+            return await self._cache.answer(key, admit=lambda: admit_miss(scope))
         outcome = await self._cache.known(key)
         if outcome is None:
             raise RequestRefused(504, "Not cached", "You asked for what is cached; this is not.")

@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from app.metrics import Metrics
+from app.middleware.client_address import CLIENT
 from app.middleware.observe import ROUTE, Observe
 from tests.middleware.asgi import call, http_scope
 
@@ -31,7 +32,10 @@ async def test_requests_are_counted_by_route_never_by_url() -> None:
 
 async def test_the_access_log_says_who_asked_what() -> None:
     with structlog.testing.capture_logs() as lines:
-        await call(Observe(answer, Metrics(), access_log=True), http_scope("/players/77"))
+        await call(
+            Observe(answer, Metrics(), access_log=True),
+            http_scope("/players/77", state={CLIENT: "127.0.0.1"}),
+        )
     (line,) = lines
     assert (line["method"], line["path"], line["status"]) == ("GET", "/players/77", 404)
     assert line["client"] == "127.0.0.1"
