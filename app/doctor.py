@@ -78,7 +78,7 @@ async def _upstream(settings: Settings) -> Finding:
     )
     async with client:
         try:
-            answer = await ask(client)(canonicalise(match, b"").key)
+            answer = await ask(client)(canonicalise(match, b"").key, background=False)
         except UpstreamError as error:
             found = (
                 f"{settings.estfor_api_url}: {error.detail} What is known is answered all the same."

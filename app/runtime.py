@@ -17,12 +17,11 @@ from app.cache.freshness import Policies
 from app.cache.gate import OpenGate, StoreGate
 from app.cache.key import RequestKey
 from app.cache.memory import MemoryTier
-from app.cache.mongo import MongoStore
 from app.cache.response_cache import Fetch, ResponseCache
 from app.cache.sqlite import SqliteStore
 from app.cache.store import ResponseStore
 from app.cache.variants import Variants
-from app.config import CacheSettings, FrontSettings, Settings
+from app.config import CacheSettings, FrontSettings, Settings, UpstreamSettings
 from app.containers.engine import Engine
 from app.containers.fleet import Fleet
 from app.containers.gate import ContainerGate
@@ -83,31 +82,12 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             )
         )
         gate = store_gate(settings, fleet)
-        if isinstance(store, MongoStore) and fleet.provider(store.name) is None:
+        if settings.mongodb_uri is not None and fleet.provider(store.name) is None:
             await _greet(store)
-        upstream = await parts.enter_async_context(
-            UpstreamClient(
-                settings.estfor_api_url,
-                timeout=settings.upstream_timeout,
-                max_concurrency=settings.upstream_max_concurrency,
-                max_body=settings.upstream_max_body,
-                user_agent=USER_AGENT,
-                observer=metrics,
-            )
-        )
-        encoded = settings.cache_memory_size // _SHARE_OF_VARIANTS
-        variants = Variants(encoded)
+        upstream = await parts.enter_async_context(upstream_client(settings, metrics))
+        variants = Variants(settings.cache_memory_size // _SHARE_OF_VARIANTS)
         parts.push_async_callback(variants.aclose)
-        cache = ResponseCache(
-            memory=MemoryTier(settings.cache_memory_size - encoded),
-            store=store,
-            gate=gate,
-            fetch=ask(upstream),
-            policies=policies(settings),
-            queue_size=settings.store_queue_size,
-            wall=time.time,
-            clock=time.monotonic,
-        )
+        cache = response_cache(settings, store, gate, upstream)
         parts.push_async_callback(cache.aclose)
         if quotas is not None and settings.redis_url is not None:
             await share(quotas, settings.redis_url.get_secret_value(), parts)
@@ -125,6 +105,35 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             trusted=trusted,
             uptime=lambda: time.monotonic() - began,
         )
+
+
+def upstream_client(settings: UpstreamSettings, metrics: Metrics) -> UpstreamClient:
+    """The way to the upstream, as the settings bound it."""
+    return UpstreamClient(
+        settings.estfor_api_url,
+        timeout=settings.upstream_timeout,
+        max_concurrency=settings.upstream_max_concurrency,
+        max_body=settings.upstream_max_body,
+        user_agent=USER_AGENT,
+        observer=metrics,
+    )
+
+
+def response_cache(
+    settings: CacheSettings, store: ResponseStore, gate: StoreGate, upstream: UpstreamClient
+) -> ResponseCache:
+    """The cache, with what the encoded bodies leave of the memory."""
+    encoded = settings.cache_memory_size // _SHARE_OF_VARIANTS
+    return ResponseCache(
+        memory=MemoryTier(settings.cache_memory_size - encoded),
+        store=store,
+        gate=gate,
+        fetch=ask(upstream),
+        policies=policies(settings),
+        queue_size=settings.store_queue_size,
+        wall=time.time,
+        clock=time.monotonic,
+    )
 
 
 def client_rules(settings: FrontSettings) -> tuple[ClientQuotas | None, Networks]:
@@ -171,6 +180,9 @@ def open_store(settings: Settings) -> ResponseStore:
     """The response store that the settings ask for; nothing is connected yet."""
     if settings.mongodb_uri is None:
         return SqliteStore(settings.data_dir / "responses.sqlite3")
+    # Imported only where it is used: the driver takes 7 MB.
+    from app.cache.mongo import MongoStore  # noqa: PLC0415
+
     return MongoStore(
         settings.mongodb_uri.get_secret_value(),
         settings.mongodb_database,
@@ -199,7 +211,7 @@ def policies(settings: CacheSettings) -> Policies:
 def ask(upstream: UpstreamClient) -> Fetch:
     """The cache's way to the upstream: a canonical key becomes a call."""
 
-    async def fetch(key: RequestKey) -> UpstreamAnswer:
+    async def fetch(key: RequestKey, *, background: bool) -> UpstreamAnswer:
         return await upstream.fetch(
             UpstreamRequest(
                 method=key.operation.method,
@@ -208,7 +220,8 @@ def ask(upstream: UpstreamClient) -> Fetch:
                 envelope=key.operation.envelope,
                 repeatable=True,
                 label=key.operation.name,
-            )
+            ),
+            background=background,
         )
 
     return fetch

@@ -23,9 +23,23 @@ class StateGauges:
         """One family after the other."""
         yield from self._cache_families()
         yield from self._container_families()
+        yield from self._upstream_families()
+
+    def _upstream_families(self) -> Iterator[Metric]:
+        status = self._upstream.status
         up = GaugeMetricFamily("drawbridge_upstream_up", "1 while the upstream answers.")
-        up.add_metric([], float(self._upstream.status.ok))
+        up.add_metric([], float(status.ok))
         yield up
+        breaker = GaugeMetricFamily(
+            "drawbridge_upstream_breaker_state", "1 for the state it is in.", labels=["state"]
+        )
+        breaker.add_metric([status.breaker], 1)
+        yield breaker
+        most = GaugeMetricFamily(
+            "drawbridge_upstream_calls_at_once", "Calls that may be under way now."
+        )
+        most.add_metric([], status.most_at_once)
+        yield most
 
     def _cache_families(self) -> Iterator[Metric]:
         memory = self._cache.memory.stats()

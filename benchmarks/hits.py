@@ -1,83 +1,108 @@
-"""Hits from the memory tier, beside bare uvicorn and a FastAPI route sending the same bytes.
+"""Hits from the memory tier, beside servers that send the same bytes.
 
-Each server is a process of its own on the first core, ``wrk`` runs on the second; the rounds of
-all servers are interleaved, and medians are compared.
+All servers are up at once, on one core; ``wrk`` asks one after the other from another core, in
+many short rounds, so that whatever else the machine does is spread over all of them. A ratio is
+taken within a round; the medians of the rounds are reported, and how far the ratios go apart.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-ROUNDS, SECONDS, CONNECTIONS = 5, 3, 64
-SERVERS = ("bare uvicorn", "fastapi route", "drawbridge")
+from benchmarks.load import Load, load
+from benchmarks.nginx import nginx
+from benchmarks.peers import PATH, PEERS
+from benchmarks.percentile import percentile
+from benchmarks.result import Bar, Figure, Result
+from benchmarks.running import gateway, peer
+
+WHOLE, OURS = "bare uvicorn", "drawbridge"
+LEAST = 0.7
+"""Of bare uvicorn's rate, on the small body."""
 
 
-def measure() -> dict[str, dict[str, float]]:
-    """Requests per second and p99 in milliseconds, by server; medians of the rounds."""
-    if shutil.which("wrk") is None:
-        sys.exit("There is no wrk: apt-get install wrk")
-    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in SERVERS}
-    with ExitStack() as running:
-        urls = {name: running.enter_context(_server(name)) for name in SERVERS}
-        for url in urls.values():
-            urllib.request.urlopen(url).read()  # noqa: S310 - our own address
-        for number in range(ROUNDS):
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured."""
+
+    rounds: int = 15
+    seconds: int = 1
+    sizes: tuple[int, ...] = (1_000, 130_000)
+
+
+def run(tiny: bool) -> Result:
+    """Measure one size of body after the other."""
+    scale = Scale(rounds=1, seconds=1, sizes=(1_000,)) if tiny else Scale()
+    by_size = {size: measure(size, scale) for size in scale.sizes}
+    rows = [row for size, rounds in by_size.items() for row in _rows(size, rounds)]
+    ours = statistics.median(_ratios(by_size[scale.sizes[0]], OURS))
+    bar = Bar(f"{LEAST} of bare uvicorn, 1 KB", f"{ours:.2f}", met=ours >= LEAST)
+    return Result("hits", tuple(rows), (bar,))
+
+
+def measure(size: int, scale: Scale) -> dict[str, list[Load]]:
+    """What each server did in each round, with a body of about ``size`` bytes."""
+    rounds: dict[str, list[Load]] = {}
+    with _servers(size) as urls:
+        _check(urls)
+        for number in range(scale.rounds):
             for name, url in urls.items():
-                print(f"round {number + 1} of {ROUNDS}: {name}", file=sys.stderr)
-                rounds[name].append(_wrk(url))
-    return {
-        name: {
-            "requests_per_second": statistics.median(rate for rate, _ in figures),
-            "p99_ms": statistics.median(p99 for _, p99 in figures),
-        }
-        for name, figures in rounds.items()
-    }
+                print(f"hits, {size} B, round {number + 1}: {name}", file=sys.stderr)
+                rounds.setdefault(name, []).append(load(url, seconds=scale.seconds))
+    return rounds
 
 
 @contextmanager
-def _server(name: str) -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            ["taskset", "-c", "0", sys.executable, "-m", "benchmarks.server", name, folder],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip() + "/clan-tiers"
-        finally:
-            process.terminate()
-            process.wait(20)
-            process.stdout.close()
+def _servers(size: int) -> Iterator[dict[str, str]]:
+    """The addresses of all of them; the bare one is also what the caches have in front of it."""
+    with tempfile.TemporaryDirectory(prefix="hits-") as name, ExitStack() as running:
+        folder = Path(name)
+        peers = {name: running.enter_context(peer(name, folder, size)).url for name in PEERS}
+        # Next to each other, for it is their ratio that has to be right.
+        urls = {
+            WHOLE: peers[WHOLE],
+            OURS: running.enter_context(gateway(peers[WHOLE], folder)).url,
+            "nginx proxy_cache": running.enter_context(nginx(peers[WHOLE], folder)).url,
+        }
+        yield {name: url + PATH for name, url in (urls | peers).items()}
 
 
-def _wrk(url: str) -> tuple[float, float]:
-    load = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", url]
-    said = subprocess.run(
-        ["taskset", "-c", "1", *load], capture_output=True, text=True, check=True
-    ).stdout
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", said)
-    if rate is None or p99 is None or "Non-2xx" in said:
-        raise RuntimeError(said)
-    return float(rate[1]), float(p99[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]]
+def _check(urls: Mapping[str, str]) -> None:
+    """Warm everything up. Raises ``RuntimeError`` unless all send the same body, caches as hits."""
+    bodies = set()
+    for name, url in urls.items():
+        for _ in range(2):
+            with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own
+                bodies.add(response.read())
+                status = response.headers.get("cache-status", "")
+        if status and "hit" not in status.lower():
+            raise RuntimeError(f"{name} does not answer from its cache: {status}")
+    if len(bodies) != 1:
+        raise RuntimeError("the servers do not send the same bytes")
 
 
-def report(results: dict[str, dict[str, float]], file: Path) -> None:
-    """Print a table, the first server being 1, and write the figures to ``file``."""
-    whole = results[SERVERS[0]]["requests_per_second"]
-    for name, figures in results.items():
-        rate = figures["requests_per_second"]
-        print(f"{name:16} {rate:9.0f}/s  {rate / whole:5.2f}  p99 {figures['p99_ms']:7.2f} ms")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(results, indent=2) + "\n")
+def _rows(size: int, rounds: Mapping[str, list[Load]]) -> Iterator[dict[str, Figure]]:
+    for name, loads in rounds.items():
+        ratios = _ratios(rounds, name)
+        middle = f"{percentile(ratios, 0.25):.2f} to {percentile(ratios, 0.75):.2f}"
+        yield {
+            "server": name,
+            "body": f"{size // 1000} KB",
+            "requests/s": statistics.median(one.rate for one in loads),
+            "of bare": round(statistics.median(ratios), 2),
+            "in half of the rounds": middle,
+            "p50 ms": statistics.median(one.p50 for one in loads),
+            "p99 ms": statistics.median(one.p99 for one in loads),
+        }
+
+
+def _ratios(rounds: Mapping[str, list[Load]], name: str) -> list[float]:
+    pairs = zip(rounds[name], rounds[WHOLE], strict=True)
+    return [one.rate / whole.rate for one, whole in pairs]

@@ -30,7 +30,7 @@ def describe_answer(
     fields = [
         (b"etag", tag_of(entry.etag, encoding).encode()),
         (b"age", b"%d" % int(outcome.judgement.age)),
-        (b"cache-control", cache_control(entry.status, policy).encode()),
+        (b"cache-control", cache_control(entry.status, policy, outcome.judgement.fresh).encode()),
         (b"cache-status", outcome.cache_status(store_name).encode()),
         (b"server-timing", _server_timing(outcome).encode()),
     ]
@@ -52,13 +52,15 @@ def describe_body(entry: Entry, encoding: Encoding | None, size: int) -> Fields:
     return fields
 
 
-def cache_control(status: int, policy: Policy) -> str:
-    """What caches behind us may do. With ``Age`` beside it, ``max-age`` is the whole fresh time."""
+def cache_control(status: int, policy: Policy, fresh: float) -> str:
+    """What caches behind us may do. With ``Age`` beside it, ``max-age`` is the whole fresh time,
+    ``fresh``.
+    """
     if not is_storable(status):
         return "no-store"
     keep = _LONGEST_PROMISE if math.isinf(policy.keep) else int(policy.keep)
     return (
-        f"public, max-age={int(policy.fresh)}, "
+        f"public, max-age={int(fresh)}, "
         f"stale-while-revalidate={int(policy.grace)}, stale-if-error={keep}"
     )
 

@@ -2,13 +2,19 @@
 
 As in Varnish, each answer is *fresh* for a while (give it), then in *grace* (give it, and
 refresh it once behind the client's back), then *kept* (give it only if the upstream fails).
+
+So that answers which were stored together do not grow old together, each key has a fresh time
+that is a little longer or shorter than its class's (``jitter``); and the closer an answer that
+is asked for often comes to its end, the likelier it is refreshed before (``should_refresh_early``).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from zlib import crc32
 
 from app.kingdom.operation import Freshness
 
@@ -23,6 +29,7 @@ _GRACE = {
 _NEGATIVE_KEEP = 86400.0
 _SKEW = 1.0
 """Seconds by which clocks are set back in daily life."""
+_JITTER = 0.1
 
 
 class Verdict(StrEnum):
@@ -54,9 +61,23 @@ class Judgement:
     age: float
     ttl: float
 
+    @property
+    def fresh(self) -> float:
+        """The whole fresh time that was judged by, to the millisecond: what ``max-age`` says."""
+        return round(self.age + self.ttl, 3)
 
-def judge(stored_at: float, policy: Policy, now: float) -> Judgement:
-    """Judge an answer that was stored at wall time ``stored_at``.
+
+def jitter(key: str) -> float:
+    """By how much the fresh time of ``key`` is stretched: 0.9 to 1.1, for each key always the same.
+
+    Without chance, so that all workers and replicas say the same of one answer.
+    """
+    return 1.0 + _JITTER * (crc32(key.encode()) / 2**31 - 1.0)
+
+
+def judge(stored_at: float, policy: Policy, now: float, stretch: float = 1.0) -> Judgement:
+    """Judge an answer that was stored at wall time ``stored_at``, fresh for ``stretch`` times
+    what ``policy`` says.
 
     A ``stored_at`` in the future means that the clock was set back: nobody knows how old the
     answer is, so it is good enough to give, and to be refreshed.
@@ -64,7 +85,7 @@ def judge(stored_at: float, policy: Policy, now: float) -> Judgement:
     if stored_at > now + _SKEW:
         return Judgement(Verdict.GRACE, 0.0, 0.0)
     age = max(0.0, now - stored_at)
-    ttl = policy.fresh - age
+    ttl = policy.fresh * stretch - age
     if ttl > 0:
         verdict = Verdict.FRESH
     elif ttl + policy.grace > 0:
@@ -74,6 +95,19 @@ def judge(stored_at: float, policy: Policy, now: float) -> Judgement:
     else:
         verdict = Verdict.EXPIRED
     return Judgement(verdict, age, ttl)
+
+
+def should_refresh_early(
+    ttl: float, fetch_seconds: float, chance: float, beta: float = 1.0
+) -> bool:
+    """Whether one request for a fresh answer is the one to refresh it (XFetch).
+
+    ``ttl`` is the time left, ``fetch_seconds`` what a refresh takes, ``chance`` a random number
+    over 0 and up to 1 (``1 - random()``). A request one fetch before the end says yes in 37 of 100
+    cases, one at five fetches in 0.7: so an answer that is asked for often is renewed in time,
+    and one that hardly anybody wants is left alone. A larger ``beta`` means earlier.
+    """
+    return -beta * fetch_seconds * math.log(chance) >= ttl
 
 
 class Policies:

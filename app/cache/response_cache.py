@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,7 +21,15 @@ import structlog
 from cachetools import TTLCache
 
 from app.cache.flight import FlightTable
-from app.cache.freshness import Judgement, Policies, Verdict, is_storable, judge
+from app.cache.freshness import (
+    Judgement,
+    Policies,
+    Verdict,
+    is_storable,
+    jitter,
+    judge,
+    should_refresh_early,
+)
 from app.cache.gate import StoreGate
 from app.cache.key import RequestKey
 from app.cache.memory import MemoryTier
@@ -37,6 +46,8 @@ KNOWN_PATIENCE = 1.0
 """Seconds that a client who could be given an old answer waits for a new one."""
 _PURGES = "purges"
 """Where the store keeps the purges; no digest looks like it."""
+EARLY = 10.0
+"""Fetch times before the end of which no answer is renewed early: the chance is one in 20,000."""
 RETRY_PAUSE = 1.0
 """Seconds after a failure in which the upstream (for a known answer) or the store is left alone."""
 
@@ -54,8 +65,12 @@ class Answer(Protocol):
     def seconds(self) -> float: ...
 
 
-Fetch = Callable[[RequestKey], Awaitable[Answer]]
-"""Asks the upstream; raises ``UpstreamError``."""
+class Fetch(Protocol):
+    """Asks the upstream; raises ``UpstreamError``. Nobody waits for what is in the background."""
+
+    def __call__(self, key: RequestKey, *, background: bool) -> Awaitable[Answer]: ...
+
+
 Admit = Callable[[], Awaitable[None]]
 """Whether a client may have the upstream asked: raises ``RequestRefused`` if not."""
 
@@ -90,6 +105,7 @@ class ResponseCache:
         queue_size: int,
         wall: Callable[[], float],
         clock: Callable[[], float],
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.memory = memory
         self.store = store
@@ -98,6 +114,7 @@ class ResponseCache:
         self._gate = gate
         self._fetch = fetch
         self._wall = wall
+        self._chance = chance
         self._clock = clock
         self._store_rests_until = -math.inf
         self._lookups: FlightTable[Entry | None] = FlightTable()
@@ -113,10 +130,10 @@ class ResponseCache:
         if entry is None:
             return None
         judgement = self._judge(key, entry)
-        if judgement.verdict is Verdict.GRACE:
-            self._refresh(key)
-        elif judgement.verdict is not Verdict.FRESH:
+        if judgement.verdict not in (Verdict.FRESH, Verdict.GRACE):
             return None
+        if judgement.verdict is Verdict.GRACE or self._nearly_over(entry, judgement):
+            self._refresh(key)
         return Outcome(entry, Source.MEMORY, judgement)
 
     async def answer(self, key: RequestKey, admit: Admit = _admit) -> Outcome:
@@ -198,7 +215,7 @@ class ResponseCache:
         if key.digest not in self._fetches:
             await admit()
         collapsed = key.digest in self._fetches
-        flight = self._fetches.start(key.digest, lambda: self._fetch_and_remember(key))
+        flight = self._fetches.start(key.digest, lambda: self._fetch_and_remember(key, False))
         await asyncio.wait({flight}, timeout=KNOWN_PATIENCE if known else None)
         if not flight.done():
             raise UpstreamTimeout("The upstream takes its time.")
@@ -224,11 +241,18 @@ class ResponseCache:
 
     def _refresh(self, key: RequestKey) -> None:
         if key.digest not in self._failed:
-            self._fetches.start(key.digest, lambda: self._fetch_and_remember(key))
+            self._fetches.start(key.digest, lambda: self._fetch_and_remember(key, True))
 
-    async def _fetch_and_remember(self, key: RequestKey) -> Entry:
+    def _nearly_over(self, entry: Entry, judgement: Judgement) -> bool:
+        """Whether this request is the one that renews a hot answer before it is stale."""
+        near = judgement.ttl < EARLY * entry.fetch_seconds
+        return near and should_refresh_early(
+            judgement.ttl, entry.fetch_seconds, 1.0 - self._chance()
+        )
+
+    async def _fetch_and_remember(self, key: RequestKey, background: bool) -> Entry:
         try:
-            answer = await self._fetch(key)
+            answer = await self._fetch(key, background=background)
         except UpstreamError as error:
             self._failed[key.digest] = error
             raise
@@ -321,7 +345,7 @@ class ResponseCache:
 
     def _judge(self, key: RequestKey, entry: Entry) -> Judgement:
         policy = self.policies.of(key.operation.freshness, entry.status)
-        judgement = judge(entry.stored_at, policy, self._wall())
+        judgement = judge(entry.stored_at, policy, self._wall(), jitter(entry.key))
         purged = self.purges.of(key, entry.stored_at - entry.fetch_seconds)
         if purged is None:
             return judgement

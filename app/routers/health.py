@@ -64,6 +64,10 @@ def _upstream(runtime: Runtime) -> dict[str, Any]:
         "failing_since": datetime.fromtimestamp(since, UTC).isoformat() if since else None,
         "last_error": status.last_error,
         "paused_for": round(status.paused_for, 1),
+        "breaker": status.breaker,
+        "next_try_in": round(status.next_try_in, 1),
+        "failing_operations": list(status.failing_operations),
+        "calls_at_once": status.most_at_once,
     }
 
 

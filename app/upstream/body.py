@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncIterable, Iterator
 
-from app.errors import UpstreamImplausible
+from app.upstream.lie import Lie
 
 _PIECE = 256 * 1024
 _FREE_OF_RATIO = 1024 * 1024
@@ -21,19 +21,19 @@ _HIGHEST_RATIO = 300
 async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> bytes:
     """All of ``chunks``, decoded from ``encoding`` (a ``Content-Encoding``; "" is identity).
 
-    Raises ``UpstreamImplausible`` as soon as more than ``limit`` bytes have come, before or after
+    Raises ``Lie`` as soon as more than ``limit`` bytes have come, before or after
     decoding: whatever lengths were announced, no more than that is held.
     """
     coding = encoding.strip().lower()
     if coding not in {"", "identity", "gzip", "x-gzip"}:
-        raise UpstreamImplausible(f"encoded as {coding[:40]!r}, which nobody asked for")
+        raise Lie("encoding", f"encoded as {coding[:40]!r}, which nobody asked for")
     inflater = Inflater(limit) if "gzip" in coding else None
     pieces: list[bytes] = []
     taken = 0
     async for chunk in chunks:
         taken += len(chunk)
         if taken > limit:
-            raise UpstreamImplausible(f"larger than {limit} bytes")
+            raise Lie("too-large", f"larger than {limit} bytes")
         if inflater is None:
             pieces.append(chunk)
         else:
@@ -44,7 +44,7 @@ async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> 
 
 
 class Inflater:
-    """Decodes one gzip stream. Every failure, limits included, is ``UpstreamImplausible``."""
+    """Decodes one gzip stream. Every failure, limits included, is a ``Lie``."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -58,12 +58,12 @@ class Inflater:
         while True:
             if self._stream.eof:
                 if chunk:
-                    raise UpstreamImplausible("something follows the gzip stream")
+                    raise Lie("gzip", "something follows the gzip stream")
                 return
             try:
                 piece = self._stream.decompress(chunk, _PIECE)
             except zlib.error as error:
-                raise UpstreamImplausible(f"broken gzip: {error}") from error
+                raise Lie("gzip", f"broken gzip: {error}") from error
             self._count(len(piece))
             yield piece
             chunk = self._stream.unused_data or self._stream.unconsumed_tail
@@ -73,11 +73,11 @@ class Inflater:
     def finish(self) -> None:
         """Return if the stream was read to its end, checksum included."""
         if self._taken and not self._stream.eof:
-            raise UpstreamImplausible("the gzip stream was cut off")
+            raise Lie("cut-off", "the gzip stream was cut off")
 
     def _count(self, size: int) -> None:
         self._given += size
         if self._given > self._limit:
-            raise UpstreamImplausible(f"larger than {self._limit} bytes once decoded")
+            raise Lie("too-large", f"larger than {self._limit} bytes once decoded")
         if self._given > max(_FREE_OF_RATIO, self._taken * _HIGHEST_RATIO):
-            raise UpstreamImplausible(f"gzip of more than {_HIGHEST_RATIO} to 1")
+            raise Lie("ratio", f"gzip of more than {_HIGHEST_RATIO} to 1")

@@ -1,8 +1,8 @@
 """The HTTP client towards the upstream: requests in, believed answers out.
 
 The only place that knows aiohttp, and the only one where its errors become ours. It owns the
-connections, the slots, the client-wide pause and the retry budget; what is decided with them is
-in ``pacing``, ``retry``, ``plausible`` and ``health``.
+connections; when a call may go and whether again is up to ``calls``, and what of an answer may be
+believed up to ``plausible``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -22,24 +21,20 @@ import yarl
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 
-from app.errors import (
-    UpstreamError,
-    UpstreamImplausible,
-    UpstreamRefused,
-    UpstreamTimeout,
-    UpstreamUnreachable,
-)
+from app.errors import UpstreamError, UpstreamRefused, UpstreamTimeout, UpstreamUnreachable
 from app.upstream.body import read_body
+from app.upstream.breaker import BreakerPolicy
+from app.upstream.calls import Calls
 from app.upstream.exchange import (
     SilentObserver,
     UpstreamAnswer,
     UpstreamObserver,
     UpstreamRequest,
 )
-from app.upstream.health import HealthWatch, UpstreamStatus
-from app.upstream.pacing import Pause, parse_retry_after, pause_after
+from app.upstream.health import UpstreamStatus
+from app.upstream.lie import Lie
+from app.upstream.pacing import parse_retry_after
 from app.upstream.plausible import LARGE, Judgement, judge_body, judge_in_steps, judge_status
-from app.upstream.retry import RetryBudget, RetryPolicy
 
 __all__ = [
     "UpstreamAnswer",
@@ -51,9 +46,6 @@ __all__ = [
 
 log = structlog.get_logger(__name__)
 
-MOST_WAITING = 1024
-"""Calls that may wait for a slot. More of them could not be served within their time."""
-
 SHARE_TO_CONNECT = 0.3
 """Part of a call's time in which a connection has to stand, so that a lost packet there can be
 repeated. An upstream that hangs later is at work on the request: asking twice would double it."""
@@ -61,19 +53,14 @@ repeated. An upstream that hangs later is at work on the request: asking twice w
 _CHUNK = 64 * 1024
 
 
-@dataclass(slots=True)
-class _Call:
-    request: UpstreamRequest
-    deadline: float
-    made: int = 0
-
-
 class UpstreamClient:
     """An async context manager; opened once, in the loop that uses it, and closed once.
 
     ``timeout`` seconds bound a whole ``fetch``: slot, connection, attempts, repeats and pauses.
-    At most ``max_concurrency`` calls are under way, and no body over ``max_body`` bytes, decoded,
-    is held. ``clock`` is monotonic, ``wall`` counts from 1970.
+    At most ``max_concurrency`` calls are under way, fewer while the upstream is in trouble, and
+    beside them one probe for each breaker that is open. No body over ``max_body`` bytes, decoded,
+    is held. ``breaker`` says when the upstream is not asked at all. ``clock`` is monotonic,
+    ``wall`` counts from 1970.
     """
 
     def __init__(
@@ -89,32 +76,36 @@ class UpstreamClient:
         rng: random.Random | None = None,
         observer: UpstreamObserver | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        breaker: BreakerPolicy | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._timeout = timeout
-        self._max_concurrency = max_concurrency
         self._max_body = max_body
         self._user_agent = user_agent
         self._clock = clock
         self._wall = wall
-        # It spreads repeats over time and guards nothing.
-        self._rng = rng or random.Random()  # noqa: S311  # nosec B311
-        self._observer: UpstreamObserver = observer or SilentObserver()
-        self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
-        self._slots = asyncio.Semaphore(max_concurrency)
-        self._under_way = 0
-        self._pause = Pause()
-        self._policy = RetryPolicy()
-        self._budget = RetryBudget()
-        self._health = HealthWatch(clock, wall)
         self._mismatched: set[str] = set()
+        self._calls = Calls(
+            self._exchange,
+            timeout=timeout,
+            max_concurrency=max_concurrency,
+            breaker=breaker or BreakerPolicy(),
+            clock=clock,
+            wall=wall,
+            # It spreads repeats and probes over time and guards nothing.
+            rng=rng or random.Random(),  # noqa: S311  # nosec B311
+            observer=observer or SilentObserver(),
+            sleep=sleep,
+        )
 
     async def __aenter__(self) -> Self:
         if self._session is not None:
             raise RuntimeError("the upstream client was opened before")
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_concurrency),
+            # What may be under way is bounded by the calls; a second line here would only hide
+            # for how long a call has really been asked.
+            connector=aiohttp.TCPConnector(limit=0),
             # Kept cookies would be a request header that no key knows of.
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={
@@ -135,102 +126,29 @@ class UpstreamClient:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self._calls.aclose()
         if self._session is not None:
             await self._session.close()
 
     @property
     def status(self) -> UpstreamStatus:
-        """How the upstream is doing, for the health page."""
-        return self._health.status(self._pause.left(self._clock()))
+        """How the upstream is doing, for the health page and the metrics."""
+        return self._calls.status
 
-    async def fetch(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def fetch(self, request: UpstreamRequest, *, background: bool = False) -> UpstreamAnswer:
         """Ask, again if that makes sense, and return a complete answer that may be believed.
 
-        Raises ``UpstreamRefused`` (429, a 5xx other than 500 and 501, or a pause that such an
-        answer began), ``UpstreamTimeout``, ``UpstreamUnreachable`` or ``UpstreamImplausible``.
+        ``background``: nobody waits for it, so it lets those who wait go first, and uses at most
+        half of the slots. Raises ``UpstreamRefused`` (429, a 5xx other than 500 and 501, a pause
+        that such an answer began, or the breaker is open), ``UpstreamTimeout``,
+        ``UpstreamUnreachable`` or ``UpstreamImplausible``.
         """
         if self._session is None or self._session.closed:
             raise RuntimeError("the upstream client is not open")
-        call = _Call(request, self._clock() + self._timeout)
-        try:
-            answer = await self._in_time(call)
-        except UpstreamError as error:
-            if call.made:  # else nothing was asked, so nothing was learned
-                self._health.failed(request.label, error)
-            raise
-        self._health.answered()
-        return answer
-
-    async def _in_time(self, call: _Call) -> UpstreamAnswer:
-        if self._under_way >= self._max_concurrency + MOST_WAITING:
-            self._observer.failed(call.request.label, UpstreamRefused.reason)
-            raise UpstreamRefused("too many calls are waiting", status=503, retry_after=1.0)
-        self._under_way += 1
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._until_answered(call)
-        except TimeoutError as error:
-            self._observer.failed(call.request.label, UpstreamTimeout.reason)
-            raise UpstreamTimeout(f"no whole answer within {self._timeout:g} s") from error
-        finally:
-            self._under_way -= 1
-
-    async def _until_answered(self, call: _Call) -> UpstreamAnswer:
-        while True:
-            try:
-                return await self._attempt(call)
-            except UpstreamError as error:
-                delay = self._delay_before_repeat(call, error)
-                if delay is None or not self._budget.spend():
-                    raise
-            await self._sleep(delay)
-
-    def _delay_before_repeat(self, call: _Call, error: UpstreamError) -> float | None:
-        if not call.request.repeatable or call.made == 0:
-            return None
-        left = call.deadline - self._clock()
-        return self._policy.delay(
-            error, made=call.made, left=left, timeout=self._timeout, rng=self._rng
-        )
-
-    async def _attempt(self, call: _Call) -> UpstreamAnswer:
-        label = call.request.label
-        try:
-            answer = await self._ask_when_allowed(call)
-            if answer.status == 200:
-                await self._believe(call.request, answer.body)
-        except UpstreamRefused as error:
-            if call.made == 0:
-                self._observer.failed(label, error.reason)
-            raise
-        except UpstreamError as error:
-            self._observer.failed(label, error.reason)
-            raise
-        self._budget.earn()
-        self._observer.answered(label, answer.status, answer.seconds)
-        return answer
-
-    async def _ask_when_allowed(self, call: _Call) -> UpstreamAnswer:
-        while True:
-            await self._sit_out_pause(call)
-            async with self._slots:
-                if self._pause.left(self._clock()) > 0:
-                    continue  # it began while this call waited for the slot
-                call.made += 1
-                return await self._exchange(call.request)
-
-    async def _sit_out_pause(self, call: _Call) -> None:
-        admission = self._pause.admit(self._clock(), call.deadline)
-        if admission.verdict == "refuse":
-            raise UpstreamRefused(
-                "the upstream asked for a pause",
-                status=self._pause.status,
-                retry_after=admission.seconds,
-            )
-        if admission.verdict == "wait":
-            await self._sleep(admission.seconds)
+        return await self._calls.make(request, background=background)
 
     async def _exchange(self, request: UpstreamRequest) -> UpstreamAnswer:
+        """Ask once."""
         session = self._session
         if session is None or session.closed:
             raise UpstreamUnreachable("the client was closed")
@@ -245,21 +163,20 @@ class UpstreamClient:
             ) as response:
                 verdict = judge_status(response.status)
                 if verdict == "refused":
-                    seconds = self._clock() - started
-                    self._observer.answered(request.label, response.status, seconds)
                     raise self._refusal(response)
                 if verdict == "implausible":
-                    raise UpstreamImplausible(f"status {response.status} is no answer here")
+                    raise Lie("status", f"status {response.status} is no answer here")
                 encoding = response.headers.get("Content-Encoding", "")
                 chunks = response.content.iter_chunked(_CHUNK)
                 body = await read_body(chunks, encoding, self._max_body)
         seconds = self._clock() - started
+        if response.status == 200:
+            await self._believe(request, body)
         return UpstreamAnswer(response.status, _content_type(response), body, seconds)
 
     def _refusal(self, response: aiohttp.ClientResponse) -> UpstreamRefused:
         status = response.status
         retry_after = parse_retry_after(response.headers.get("Retry-After"), self._wall())
-        self._pause = self._pause.extended(self._clock(), pause_after(status, retry_after), status)
         return UpstreamRefused(f"status {status}", status=status, retry_after=retry_after)
 
     async def _believe(self, request: UpstreamRequest, body: bytes) -> None:
@@ -267,8 +184,8 @@ class UpstreamClient:
             judgement = judge_body(body, request.envelope)
         else:
             judgement = await _a_step_at_a_time(judge_in_steps(body, request.envelope))
-        if judgement.problem is not None:
-            raise UpstreamImplausible(judgement.problem)
+        if judgement.flaw is not None:
+            raise Lie(judgement.flaw.kind, judgement.flaw.words)
         if judgement.found is not None and request.label not in self._mismatched:
             self._mismatched.add(request.label)
             log.warning(
@@ -329,9 +246,9 @@ def _translate(error: Exception) -> UpstreamError:
     if isinstance(error, TimeoutError):
         return UpstreamTimeout(f"no connection in time ({name})")
     if isinstance(error, HttpProcessingError | aiohttp.ClientResponseError):
-        return UpstreamImplausible(f"not HTTP as it should be ({name})")
+        return Lie("http", f"not HTTP as it should be ({name})")
     if isinstance(error, aiohttp.RedirectClientError):
-        return UpstreamImplausible(f"a redirect ({name})")
+        return Lie("status", f"a redirect ({name})")
     if isinstance(error, aiohttp.ClientPayloadError):
         return UpstreamUnreachable("the connection broke before the body was complete")
     reason = error.strerror if isinstance(error, OSError) else None

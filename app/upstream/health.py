@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import structlog
 
 from app.errors import UpstreamError, UpstreamImplausible
+from app.upstream.breaker import State
 
 log = structlog.get_logger(__name__)
 
-_ONE_ODD_OPERATION = 30.0
-"""Seconds after a good answer in which an implausible one says nothing about the upstream."""
+ONE_ODD_OPERATION = 30.0
+"""Seconds after a good answer in which one odd operation says nothing about the upstream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ class UpstreamStatus:
     """The last failure in words, kept after the recovery. Holds no URL."""
     paused_for: float
     """Seconds for which no call is made because the upstream asked for it; 0 usually."""
+    breaker: State = "closed"
+    """``open``: nothing is asked; ``half-open``: one call is on its way, to see."""
+    next_try_in: float = 0.0
+    """Seconds until an open breaker lets a call try; 0 when the next one may, or all may."""
+    failing_operations: tuple[str, ...] = ()
+    """Operations that are not asked now, each by a breaker of its own."""
+    most_at_once: int = 0
+    """How many calls may be under way now: the limit that adapts itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ class Health:
         """A call failed. One operation that makes no sense is not an upstream that is down."""
         text = f"{error.reason}: {error.detail}"
         answered_lately = (
-            self.answered_at is not None and now - self.answered_at < _ONE_ODD_OPERATION
+            self.answered_at is not None and now - self.answered_at < ONE_ODD_OPERATION
         )
         if isinstance(error, UpstreamImplausible) and answered_lately:
             return replace(self, last_error=text)

@@ -12,9 +12,11 @@ import json
 import re
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import orjson
+
+from app.upstream.lie import Kind
 
 LARGE = 256 * 1024
 """Bytes from which on a body is read row by row: see ``judge_in_steps``."""
@@ -43,12 +45,19 @@ def judge_status(status: int) -> StatusVerdict:
     return "error" if 400 <= status <= 501 else "implausible"
 
 
+class Flaw(NamedTuple):
+    """Why something may not be believed: a word to count by, and words for a log."""
+
+    kind: Kind
+    words: str
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What was made of a body."""
 
-    problem: str | None
-    """Why it may not be believed, for a log; ``None``: it may."""
+    flaw: Flaw | None
+    """``None``: it may be believed."""
     found: str | None = None
     """The key that the data was under, when that is not the expected one."""
 
@@ -64,7 +73,7 @@ def judge_body(body: bytes, envelope: str | None) -> Judgement:
     except orjson.JSONDecodeError:
         return Judgement(_not_json(body))
     if not isinstance(document, dict):
-        return Judgement("not a JSON object")
+        return Judgement(Flaw("not-object", "not a JSON object"))
     return _judge_keys(list(document), envelope)
 
 
@@ -91,26 +100,33 @@ def judge_in_steps(body: bytes, envelope: str | None) -> Generator[None, None, J
 
 def _judge_keys(keys: list[str], envelope: str | None) -> Judgement:
     data = [key for key in keys if key != _META]
-    words = [key for key in data if key.lower() in _ERROR_WORDS]
+    errors = [key for key in data if key.lower() in _ERROR_WORDS]
     if envelope is not None and envelope in data:
         return Judgement(None)
-    if data and len(words) == len(data):
-        return Judgement(f"an object with nothing but an error in it: {_names(data)}")
+    if data and len(errors) == len(data):
+        words = f"an object with nothing but an error in it: {_names(data)}"
+        return Judgement(Flaw("error-object", words))
     if envelope is None:
         return Judgement(None)
     if len(data) == 1:
         return Judgement(None, found=data[0])
-    return Judgement(f"no {envelope!r} in it, but {_names(data) or 'nothing'}")
+    words = f"no {envelope!r} in it, but {_names(data) or 'nothing'}"
+    return Judgement(Flaw("no-envelope", words))
 
 
 def _names(keys: list[str]) -> str:
     return ", ".join(repr(key[:40]) for key in keys[:5])
 
 
-def _not_json(body: bytes) -> str:
-    if not body.strip():
-        return "an empty body"
-    return "a page, not JSON" if body.lstrip()[:1] == b"<" else "not one JSON object, or cut off"
+def _not_json(body: bytes) -> Flaw:
+    text = body.strip()
+    if not text:
+        return Flaw("empty", "an empty body")
+    if text[:1] == b"<":
+        return Flaw("html", "a page, not JSON")
+    # Braces within names count as well, and no harm done: it is a word to count by.
+    unfinished = text[:1] == b"{" and text.count(b"{") > text.count(b"}")
+    return Flaw("cut-off" if unfinished else "not-json", "not one JSON object, or cut off")
 
 
 def _walk(text: str, keys: list[str]) -> Generator[int, None, None]:

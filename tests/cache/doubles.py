@@ -28,11 +28,13 @@ class ScriptedUpstream:
     def __init__(self) -> None:
         self.answer: Answer | UpstreamError = Answer()
         self.asked: list[str] = []
+        self.behind: list[bool] = []
         self.flowing = asyncio.Event()
         self.flowing.set()
 
-    async def fetch(self, key: RequestKey) -> Answer:
+    async def fetch(self, key: RequestKey, *, background: bool) -> Answer:
         self.asked.append(key.title)
+        self.behind.append(background)
         await self.flowing.wait()
         if isinstance(self.answer, UpstreamError):
             raise self.answer

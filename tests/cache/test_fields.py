@@ -58,7 +58,7 @@ def test_what_was_ignored_is_named_within_bounds() -> None:
 
 
 def test_what_is_not_stored_is_not_to_be_stored() -> None:
-    assert cache_control(500, POLICY) == "no-store"
-    assert cache_control(404, Policy(60, 0, 86400)) == (
+    assert cache_control(500, POLICY, 30) == "no-store"
+    assert cache_control(404, Policy(60, 0, 86400), 60) == (
         "public, max-age=60, stale-while-revalidate=0, stale-if-error=86400"
     )

@@ -1,14 +1,24 @@
-"""The three timers."""
+"""The three timers, what keeps answers from growing old together, and refreshing in time."""
 
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cache.freshness import Judgement, Policies, Policy, Verdict, is_storable, judge
+from app.cache.freshness import (
+    Judgement,
+    Policies,
+    Policy,
+    Verdict,
+    is_storable,
+    jitter,
+    judge,
+    should_refresh_early,
+)
 from app.kingdom.operation import Freshness
 
 POLICY = Policy(fresh=10, grace=20, keep=30)
@@ -50,6 +60,104 @@ def test_an_answer_never_gets_better_with_age(one: float, other: float) -> None:
     assert order.index(judge(0, POLICY, younger).verdict) <= order.index(
         judge(0, POLICY, older).verdict
     )
+
+
+@pytest.mark.parametrize(
+    ("age", "verdict"),
+    [
+        (8.9, Verdict.FRESH),
+        (9, Verdict.GRACE),
+        (28.9, Verdict.GRACE),
+        (29, Verdict.KEPT),
+        (58.9, Verdict.KEPT),
+        (59, Verdict.EXPIRED),
+    ],
+)
+def test_jitter_moves_the_end_of_the_fresh_time_and_what_follows(
+    age: float, verdict: Verdict
+) -> None:
+    judgement = judge(0.0, POLICY, age, 0.9)
+    assert judgement.verdict is verdict
+    assert judgement.ttl == pytest.approx(9 - age)
+
+
+@given(st.floats(0, 1e5), st.floats(0.9, 1.1))
+def test_the_header_and_the_verdict_agree_on_the_fresh_time(age: float, stretch: float) -> None:
+    judgement = judge(1.7e9, Policy(30, 60, math.inf), 1.7e9 + age, stretch)
+    assert judgement.fresh == pytest.approx(30 * stretch, abs=0.001)
+    assert (judgement.verdict is Verdict.FRESH) == (judgement.age < 30 * stretch)
+
+
+@given(st.integers(0, 10_000))
+def test_a_whole_fresh_time_is_told_as_such_at_any_age(milliseconds: int) -> None:
+    judgement = judge(1.7e9, Policy(30, 60, math.inf), 1.7e9 + milliseconds / 1000)
+    assert judgement.fresh == 30
+
+
+def test_nobody_knows_how_long_something_from_the_future_is_fresh() -> None:
+    assert judge(5000.0, POLICY, 1000.0, 1.1).fresh == 0
+
+
+@given(st.text())
+def test_jitter_is_at_most_a_tenth(key: str) -> None:
+    assert 0.9 <= jitter(key) <= 1.1
+
+
+def test_jitter_is_the_same_in_every_process() -> None:
+    assert jitter("players") == pytest.approx(0.929926344, abs=1e-9)
+
+
+def test_answers_stored_together_end_apart() -> None:
+    chance = random.Random(3)
+    ends = sorted(jitter(f"{chance.getrandbits(128):032x}") for _ in range(1000))
+    tenths = [sum(0.9 + n / 50 <= end < 0.92 + n / 50 for end in ends) for n in range(10)]
+    assert min(tenths) > 70
+    assert jitter("a") != jitter("b")
+
+
+@pytest.mark.parametrize(
+    ("ttl", "fetch_seconds", "chance", "beta", "early"),
+    [
+        (1.0, 1.0, 0.36, 1.0, True),
+        (1.0, 1.0, 0.37, 1.0, False),
+        (5.0, 1.0, 0.0067, 1.0, True),
+        (5.0, 1.0, 0.0068, 1.0, False),
+        (5.0, 1.0, 0.08, 2.0, True),
+        (5.0, 1.0, 0.09, 2.0, False),
+        (0.1, 0.0, 1e-300, 1.0, False),
+        (1e-9, 10.0, 1.0, 1.0, False),
+        (0.0, 1.0, 1.0, 1.0, True),
+        (-1.0, 0.0, 1.0, 1.0, True),
+    ],
+)
+def test_when_an_answer_is_refreshed_early(
+    ttl: float, fetch_seconds: float, chance: float, beta: float, early: bool
+) -> None:
+    assert should_refresh_early(ttl, fetch_seconds, chance, beta) is early
+
+
+@pytest.mark.parametrize(
+    ("fetches_left", "share"), [(0.5, 0.607), (1, 0.368), (2, 0.135), (5, 0.0067)]
+)
+def test_how_many_requests_refresh_early(fetches_left: float, share: float) -> None:
+    draws = 100_000
+    early = sum(
+        should_refresh_early(fetches_left * 0.3, 0.3, (number + 1) / draws)
+        for number in range(draws)
+    )
+    assert early / draws == pytest.approx(share, rel=0.01)
+
+
+CHANCES = st.floats(0, 1, exclude_min=True)
+
+
+@given(st.floats(0, 1e4), st.floats(0, 1e4), st.floats(0, 60), CHANCES)
+def test_the_end_coming_closer_never_makes_a_refresh_less_likely(
+    one: float, other: float, fetch_seconds: float, chance: float
+) -> None:
+    sooner, later = sorted((one, other))
+    if should_refresh_early(later, fetch_seconds, chance):
+        assert should_refresh_early(sooner, fetch_seconds, chance)
 
 
 def policies(keep: float = math.inf) -> Policies:

@@ -1,4 +1,7 @@
-"""The memory tier: which entries it keeps, and that its bound is one of bytes."""
+"""The memory tier: which entries it keeps, and that its bound is one of bytes.
+
+Whose newcomer may come in is tested in test_admission.py; here, that the tier asks.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from app.cache.store import StoreStats
 from tests.cache.conftest import make_entry
 
 ROOMY = 1_000_000
+USUAL = 2_000
 
 
 def weight_of_one(body: bytes = b"") -> int:
@@ -25,25 +29,163 @@ def keys_in(tier: MemoryTier, keys: str) -> str:
     return "".join(key for key in keys if tier.get(key) is not None)
 
 
-def test_the_entry_used_longest_ago_makes_room() -> None:
-    tier = MemoryTier(4 * weight_of_one())
-    for key in "abcd":
+def tier_for(count: int, size: int = USUAL) -> MemoryTier:
+    """An empty tier with room for so many entries, besides the 2 % for what came last."""
+    return MemoryTier(count * weight_of_one(bytes(size)) * 50 // 49 + 1)
+
+
+def full_of(keys: str) -> MemoryTier:
+    """A tier with one empty entry for each letter, and room for no more."""
+    tier = tier_for(len(keys), size=0)
+    for key in keys:
         tier.put(make_entry(key, body=b""))
+    return tier
+
+
+def digests(seed: int, count: int) -> list[str]:
+    """Keys as they come: uniform."""
+    chance = random.Random(seed)
+    return [f"{chance.getrandbits(128):032x}" for _ in range(count)]
+
+
+def ask(tier: MemoryTier, key: str, size: int = USUAL) -> bool:
+    """One request: from memory, or fetched and put there; whether it was a hit."""
+    if tier.get(key) is not None:
+        return True
+    tier.put(make_entry(key, body=bytes(size)))
+    return False
+
+
+def test_while_there_is_room_everything_is_kept() -> None:
+    assert keys_in(full_of("abcd"), "abcd") == "abcd"
+
+
+def test_the_entry_used_longest_ago_makes_room_for_what_is_asked_for_more() -> None:
+    tier = full_of("abcd")
     tier.get("a")
     tier.put(make_entry("b", body=b"", stored_at=2e9))
-    tier.put(make_entry("e", body=b""))
-    tier.put(make_entry("f", body=b""))
+    for key in "eeff":
+        ask(tier, key, 0)
     assert keys_in(tier, "abcdef") == "abef"
 
 
+def test_a_newcomer_that_was_asked_for_once_takes_nobodys_place() -> None:
+    tier = full_of("abcd")
+    ask(tier, "e", 0)
+    assert keys_in(tier, "abcde") == "abcd"
+
+
+def test_a_scan_cannot_flush_what_is_asked_for() -> None:
+    tier, wanted = tier_for(200), digests(1, 150)
+    for key in wanted * 3:
+        ask(tier, key)
+    for key in digests(2, 20_000):
+        ask(tier, key)
+    assert sum(tier.get(key) is not None for key in wanted) == 150
+
+
+def test_a_scan_between_requests_costs_few_hits() -> None:
+    tier, wanted, scanned = tier_for(200), digests(1, 150), iter(digests(2, 15_000))
+    for key in wanted * 3:
+        ask(tier, key)
+    hits = 0
+    for key in wanted * 10:
+        hits += ask(tier, key)
+        for _ in range(10):
+            ask(tier, next(scanned))
+    assert hits > 1500 * 0.98
+
+
+def test_a_burst_on_something_new_is_answered_from_memory() -> None:
+    tier = tier_for(200)
+    for key in digests(1, 210) * 5:
+        ask(tier, key)
+    assert not ask(tier, "new")
+    assert all(ask(tier, "new") for _ in range(100))
+
+
+def test_new_favourites_take_the_place_of_old_ones() -> None:
+    tier, old, new = tier_for(200), digests(1, 190), digests(2, 190)
+    for key in old * 50:
+        ask(tier, key)
+    for key in new * 50:
+        ask(tier, key)
+    assert sum(ask(tier, key) for key in new) == 190
+
+
+def test_a_large_entry_comes_in_among_small_ones_when_it_is_wanted() -> None:
+    tier = tier_for(200)
+    for key in digests(1, 200) * 2:
+        ask(tier, key)
+    answers = [ask(tier, "large", 40 * USUAL) for _ in range(5)]
+    assert answers == [False, False, False, True, True]
+    assert sum(tier.get(key) is not None for key in digests(1, 200)) > 160
+
+
+def test_a_large_newcomer_pushes_nobody_out_of_the_window() -> None:
+    tier = tier_for(200)
+    for key in digests(1, 200) * 2:
+        ask(tier, key)
+    ask(tier, "new")
+    ask(tier, "large", 40 * USUAL)
+    assert tier.look("large") is None
+    assert ask(tier, "new")
+
+
+def test_one_favourite_of_the_past_does_not_keep_everybody_out() -> None:
+    tier = full_of("abcd")
+    for key in "aaaaaaaaabcd":
+        tier.get(key)
+    for key in "eee":
+        ask(tier, key, 0)
+    assert keys_in(tier, "abcde") == "acde"
+
+
+def test_an_entry_that_is_here_is_replaced_however_full_the_tier_is() -> None:
+    tier = full_of("abcd")
+    for key in "bcdbcd":
+        tier.get(key)
+    tier.put(make_entry("a", body=b"", stored_at=2e9))
+    entry = tier.get("a")
+    assert entry is not None
+    assert entry.stored_at == 2e9
+
+
+def test_a_version_that_is_too_large_for_the_window_leaves_no_older_one_there() -> None:
+    tier = tier_for(200)
+    for key in digests(1, 210) * 5:
+        ask(tier, key)
+    ask(tier, "k")
+    tier.put(make_entry("k", body=bytes(40 * USUAL), stored_at=2e9))
+    assert tier.get("k") is None
+
+
+def test_to_be_refreshed_is_not_to_be_asked_for() -> None:
+    tier = full_of("abcd")
+    for moment in range(5):
+        tier.put(make_entry("a", body=b"", stored_at=2e9 + moment))
+    for key in "bcd":
+        tier.get(key)
+    for key in "ee":
+        ask(tier, key, 0)
+    assert keys_in(tier, "abcde") == "bcde"
+
+
+def test_a_look_is_no_use() -> None:
+    tier = full_of("abcd")
+    for _ in range(5):
+        assert tier.look("a") == make_entry("a", body=b"")
+        assert tier.look("z") is None
+    for key in "ee":
+        ask(tier, key, 0)
+    assert keys_in(tier, "abcde") == "bcde"
+
+
 def test_a_larger_version_of_an_entry_makes_others_go() -> None:
-    tier = MemoryTier(8 * weight_of_one())
-    for key in "abcdefgh":
-        tier.put(make_entry(key, body=b""))
+    tier = full_of("abcdefgh")
     tier.put(make_entry("d", body=bytes(weight_of_one() - 1)))
     assert tier.stats().size <= 8 * weight_of_one()
-    assert tier.get("d") is not None
-    assert tier.get("a") is None
+    assert keys_in(tier, "abcdefgh") == "bcdefgh"
 
 
 def test_the_bound_holds_whatever_comes() -> None:
@@ -101,12 +243,11 @@ def test_what_goes_gives_its_bytes_back() -> None:
 
 
 def test_pruning_is_no_use() -> None:
-    tier = MemoryTier(4 * weight_of_one())
-    for key in "abcd":
-        tier.put(make_entry(key, body=b""))
+    tier = full_of("abcd")
     tier.get("a")
     tier.prune(0.0)
-    tier.put(make_entry("e", body=b""))
+    for key in "ee":
+        ask(tier, key, 0)
     assert keys_in(tier, "abcde") == "acde"
 
 

@@ -55,7 +55,7 @@ def _ferretdb(program: str, port: int, folder: Path) -> list[str]:
     ]
 
 
-_PROGRAMS: dict[str, Command] = {"mongod": _mongod, "ferretdb": _ferretdb}
+PROGRAMS: dict[str, Command] = {"mongod": _mongod, "ferretdb": _ferretdb}
 
 
 class ServerNotStarted(Exception):
@@ -167,7 +167,7 @@ def _first_that_starts(folders: pytest.TempPathFactory) -> MongoServer:
         server.start()
         return server
     reasons = []
-    for name, command in _PROGRAMS.items():
+    for name, command in PROGRAMS.items():
         program = find_binary(name)
         if program is None:
             reasons.append(f"there is no {name}")

@@ -54,5 +54,7 @@ async def test_the_metrics_carry_the_names_of_the_contract(client: httpx.AsyncCl
         'drawbridge_cache_entries{tier="memory"} 1.0',
         'drawbridge_upstream_requests_total{operation="players",status="200"} 1.0',
         "drawbridge_upstream_up 1.0",
+        'drawbridge_upstream_breaker_state{state="closed"} 1.0',
+        "drawbridge_upstream_calls_at_once 8.0",
     ):
         assert line in text

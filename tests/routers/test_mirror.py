@@ -44,13 +44,15 @@ async def test_the_headers_of_a_miss_and_a_hit(client: httpx.AsyncClient) -> Non
     assert "upstream;dur=" in miss.headers["server-timing"]
     hit = await client.get("/players")
     assert hit.headers["cache-status"] in {
-        f"drawbridge; hit; ttl={ttl}; detail=memory" for ttl in (28, 29, 30)
+        f"drawbridge; hit; ttl={ttl}; detail=memory" for ttl in range(25, 34)
     }
     assert hit.headers["etag"] == miss.headers["etag"]
     assert int(hit.headers["age"]) <= 2
-    assert hit.headers["cache-control"] == (
-        "public, max-age=30, stale-while-revalidate=300, stale-if-error=1000000000"
-    )
+    # 30 seconds, a little more or less for each question: they must not all end together.
+    assert hit.headers["cache-control"] in {
+        f"public, max-age={age}, stale-while-revalidate=300, stale-if-error=1000000000"
+        for age in range(27, 34)
+    }
     assert hit.headers["server-timing"] == 'cache;desc="hit"'
     assert len(hit.headers["x-request-id"]) == 16
     assert len(hit.headers.get_list("date")) == 1

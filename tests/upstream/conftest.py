@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from app.upstream.client import UpstreamClient
-from app.upstream.exchange import UpstreamRequest
+from app.upstream.exchange import UpstreamAnswer, UpstreamRequest
 from tests.upstream.scripted import ScriptedUpstream, scripted_upstream
 
 
@@ -114,3 +115,33 @@ def client_of(
             "sleep": manual_time.sleep,
         }
     return UpstreamClient(base_url, **(values | changes))
+
+
+@pytest.fixture
+async def eight(
+    upstream: ScriptedUpstream, manual_time: ManualTime, notes: Notes, stack: AsyncExitStack
+) -> UpstreamClient:
+    """A client with eight slots on manual time."""
+    return await stack.enter_async_context(
+        client_of(upstream.base_url, manual_time=manual_time, max_concurrency=8, observer=notes)
+    )
+
+
+def ask(client: UpstreamClient, count: int = 1, **changes: Any) -> list[asyncio.Task[Any]]:
+    """Calls that are under way; the word ``background`` is for ``fetch``."""
+    background = changes.pop("background", False)
+    return [
+        asyncio.create_task(client.fetch(players(**changes), background=background))
+        for _ in range(count)
+    ]
+
+
+async def outcomes(calls: list[asyncio.Task[Any]]) -> list[UpstreamAnswer | BaseException]:
+    ended: list[UpstreamAnswer | BaseException] = await asyncio.gather(
+        *calls, return_exceptions=True
+    )
+    return ended
+
+
+async def kinds(calls: list[asyncio.Task[Any]]) -> Counter[str]:
+    return Counter(type(outcome).__name__ for outcome in await outcomes(calls))

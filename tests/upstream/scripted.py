@@ -97,15 +97,19 @@ def when(released: asyncio.Event, play: Play) -> Play:
 
 @dataclass
 class ScriptedUpstream:
-    """Plays one script entry a request; the last one is played for all that follow."""
+    """Plays one script entry a request; the last one is played for all that follow.
+
+    What ``at`` has for a path is played there, again and again, instead of the script.
+    """
 
     base_url: str = ""
     script: list[Play] = field(default_factory=lambda: [reply()])
+    at: dict[str, Play] = field(default_factory=dict)
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     open_now: int = 0
+    under_way: int = 0
     most_at_once: int = 0
-    _under_way: int = 0
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def plays(self, *script: Play) -> None:
@@ -128,13 +132,16 @@ class ScriptedUpstream:
     async def _one(self, reader: asyncio.StreamReader, wire: Wire) -> bool:
         received = await _read_request(reader)
         self.requests.append(received)
-        play = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        self._under_way += 1
-        self.most_at_once = max(self.most_at_once, self._under_way)
+        play = self.at.get(received.target.partition("?")[0]) or self._next()
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
         try:
             return await play(wire)
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
+
+    def _next(self) -> Play:
+        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
     async def aclose(self) -> None:
         for writer in list(self._writers):

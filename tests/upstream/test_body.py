@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.errors import UpstreamImplausible
 from app.upstream.body import Inflater, read_body
+from app.upstream.lie import Lie
 
 PLAYERS = b'{"players":[{"id":"1","name":"Ada"}]}'
 
@@ -77,9 +78,10 @@ async def test_a_bomb_is_put_down_by_its_ratio_long_before_its_size() -> None:
     inflater = Inflater(100_000_000)
     given_out: list[bytes] = []
 
-    with pytest.raises(UpstreamImplausible, match="300 to 1"):
+    with pytest.raises(Lie, match="300 to 1") as lie:
         given_out.extend(inflater.feed(bomb))
     assert sum(map(len, given_out)) <= len(bomb) * 300
+    assert lie.value.kind == "ratio"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.errors import UpstreamImplausible, UpstreamRefused, UpstreamTimeout, UpstreamUnreachable
-from app.upstream import client as client_module
+from app.upstream import calls as calls_module
 from app.upstream.client import UpstreamClient
 from app.upstream.exchange import UpstreamAnswer
 from tests.upstream.conftest import ManualTime, Notes, client_of, players
@@ -168,7 +168,7 @@ async def test_other_statuses_are_no_answers_and_redirects_are_not_followed(
     with pytest.raises(UpstreamImplausible, match=f"status {status}"):
         await client.fetch(players())
     assert len(upstream.requests) == 1
-    assert notes.failures == [("players", "implausible")]
+    assert notes.failures == [("players", "implausible-status")]
 
 
 async def test_no_more_calls_than_slots_are_under_way(
@@ -191,7 +191,7 @@ async def test_the_queue_for_slots_has_an_end(
     notes: Notes,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(client_module, "MOST_WAITING", 1)
+    monkeypatch.setattr(calls_module, "MOST_WAITING", 1)
     upstream.plays(raw(b"", then="hang"))
     calls = [asyncio.create_task(client.fetch(players())) for _ in range(3)]
     await until(lambda: len(upstream.requests) == 2)
@@ -213,12 +213,13 @@ async def test_a_call_that_never_got_a_slot_says_nothing_about_the_upstream(
     client = await stack.enter_async_context(
         client_of(upstream.base_url, timeout=0.1, max_concurrency=1)
     )
-    async with client._slots:
-        with pytest.raises(UpstreamTimeout):
-            await client.fetch(players())
+    async with client._calls._slots.take(background=False):
+        for _ in range(3):
+            with pytest.raises(UpstreamTimeout):
+                await client.fetch(players())
 
     assert upstream.requests == []
-    assert client.status.ok
+    assert (client.status.ok, client.status.breaker) == (True, "closed")
     assert (await client.fetch(players())).status == 200
 
 
@@ -298,7 +299,10 @@ async def test_closing_ends_the_calls_that_are_under_way(upstream: ScriptedUpstr
     async with client_of(upstream.base_url, max_concurrency=1) as client:
         calls = [asyncio.create_task(client.fetch(players())) for _ in range(3)]
         await until(lambda: len(upstream.requests) == 1)
-
-    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        with capture_logs() as lines:
+            await client.__aexit__(None, None, None)
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
 
     assert [type(outcome) for outcome in outcomes] == [UpstreamUnreachable] * 3
+    assert lines == []  # that it was left is no news of the upstream
+    assert client.status.ok

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from app.errors import UpstreamRefused
+from app.upstream.breaker import BreakerPolicy
 from app.upstream.client import UpstreamClient
 from tests.upstream.conftest import ManualTime, Notes, client_of, players
 from tests.upstream.scripted import ScriptedUpstream, reply
@@ -54,8 +55,12 @@ async def test_what_may_not_be_repeated_is_not(
 
 
 async def test_the_budget_ends_the_repeats_of_all_calls_together(
-    upstream: ScriptedUpstream, client: UpstreamClient
+    upstream: ScriptedUpstream, stack: AsyncExitStack, manual_time: ManualTime
 ) -> None:
+    never = BreakerPolicy(enough=1000)
+    client = await stack.enter_async_context(
+        client_of(upstream.base_url, manual_time=manual_time, breaker=never)
+    )
     upstream.plays(reply(503))
 
     for _ in range(20):

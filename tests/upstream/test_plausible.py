@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.upstream.plausible import Judgement, judge_body, judge_in_steps, judge_status
+from app.upstream.plausible import Flaw, Judgement, judge_body, judge_in_steps, judge_status
 
 BELIEVED = Judgement(None)
 
@@ -95,9 +95,36 @@ def test_bodies_that_may_be_believed(body: bytes, envelope: str | None, found: s
 def test_bodies_that_may_not(body: bytes, envelope: str | None, says: str) -> None:
     small, large = judge_body(body, envelope), in_steps(body, envelope)[0]
 
-    assert small.problem is not None
-    assert says in small.problem
-    assert large.problem is not None
+    assert small.flaw is not None
+    assert says in small.flaw.words
+    assert large.flaw is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "envelope", "kind"),
+    [
+        (b" \n", "players", "empty"),
+        (b"<html>", "players", "html"),
+        (b'{"players":[{"id":"1"}', "players", "cut-off"),
+        (b'{"players":[1,]}', "players", "not-json"),
+        (b"Bad Gateway", None, "not-json"),
+        (b'{"error":"boom"}', "players", "error-object"),
+        (b'{"heroes":[],"clans":[]}', "players", "no-envelope"),
+        (b"{}", "players", "no-envelope"),
+    ],
+)
+def test_each_flaw_has_a_word_to_be_counted_by(
+    body: bytes, envelope: str | None, kind: str
+) -> None:
+    small, large = judge_body(body, envelope), in_steps(body, envelope)[0]
+
+    assert small.flaw is not None
+    assert small.flaw.kind == kind
+    assert large == small
+
+
+def test_a_list_is_no_object() -> None:
+    assert judge_body(b"[]", None).flaw == Flaw("not-object", "not a JSON object")
 
 
 JSON = st.recursive(
@@ -128,15 +155,13 @@ def test_no_part_of_a_body_is_taken_for_the_whole(
     body = orjson.dumps(document)
     cut = body[: data.draw(st.integers(0, len(body) - 1))]
 
-    assert judge_body(cut, None).problem is not None
-    assert in_steps(cut, None)[0].problem is not None
+    assert judge_body(cut, None).flaw is not None
+    assert in_steps(cut, None)[0].flaw is not None
 
 
 @given(st.binary(max_size=200), st.sampled_from(["players", None]))
 def test_no_bytes_break_the_judge(body: bytes, envelope: str | None) -> None:
-    assert (judge_body(body, envelope).problem is None) == (
-        in_steps(body, envelope)[0].problem is None
-    )
+    assert (judge_body(body, envelope).flaw is None) == (in_steps(body, envelope)[0].flaw is None)
 
 
 def test_a_large_body_is_read_in_many_small_steps() -> None:
