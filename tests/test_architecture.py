@@ -57,6 +57,7 @@ PURE = (
     "app/kingdom/catalogue.py",
     "app/cache/key.py",
     "app/cache/freshness.py",
+    "app/cache/admission.py",
     "app/cache/outcome.py",
     "app/cache/fields.py",
     "app/cache/purges.py",

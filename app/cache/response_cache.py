@@ -176,7 +176,7 @@ class ResponseCache:
         outcome = self.peek(key)
         if outcome is not None:
             return outcome
-        entry = self.memory.get(key.digest) or await self._awaited_lookup(key)
+        entry = self.memory.look(key.digest) or await self._awaited_lookup(key)
         judgement = self._judge(key, entry) if entry else None
         if entry is None or judgement is None or judgement.verdict is Verdict.EXPIRED:
             return None
@@ -200,7 +200,7 @@ class ResponseCache:
         await self.writer.aclose()
 
     async def _known(self, key: RequestKey) -> _Known | None:
-        entry, source = self.memory.get(key.digest), Source.MEMORY
+        entry, source = self.memory.look(key.digest), Source.MEMORY
         if entry is None:
             entry, source = await self._quick_lookup(key), Source.STORE
         if entry is None:
@@ -264,7 +264,7 @@ class ResponseCache:
         return entry
 
     def _remember(self, entry: Entry) -> None:
-        before = self.memory.get(entry.key)
+        before = self.memory.look(entry.key)
         from_the_future = before is not None and before.stored_at > entry.stored_at
         if from_the_future:
             self.memory.delete(entry.key)
@@ -356,4 +356,4 @@ class ResponseCache:
         return judgement
 
     def _source(self, entry: Entry) -> Source:
-        return Source.MEMORY if self.memory.get(entry.key) is entry else Source.STORE
+        return Source.MEMORY if self.memory.look(entry.key) is entry else Source.STORE
