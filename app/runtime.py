@@ -85,10 +85,13 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         if settings.mongodb_uri is not None and fleet.provider(store.name) is None:
             await _greet(store)
         upstream = await parts.enter_async_context(upstream_client(settings, metrics))
-        variants = Variants(settings.cache_memory_size // _SHARE_OF_VARIANTS)
-        parts.push_async_callback(variants.aclose)
         cache = response_cache(settings, store, gate, upstream)
         parts.push_async_callback(cache.aclose)
+        variants = Variants(
+            settings.cache_memory_size // _SHARE_OF_VARIANTS,
+            wanted=lambda entry: cache.memory.look(entry.key) is entry,
+        )
+        parts.push_async_callback(variants.aclose)
         if quotas is not None and settings.redis_url is not None:
             await share(quotas, settings.redis_url.get_secret_value(), parts)
         metrics.observe_states(StateGauges(cache, upstream, fleet).collect)

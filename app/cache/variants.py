@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from cachetools import LRUCache
 
@@ -21,10 +22,12 @@ class Variants:
     """The encoded bodies used last, ``max_bytes`` of them; ``aclose`` ends what is being made.
 
     They go by entry and tag, so that a new body never meets an old variant. That an encoding
-    gains nothing is remembered too.
+    gains nothing is remembered too. Only variants of entries that are ``wanted`` are kept, so
+    that a scan does not push out those of what is asked for often.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, wanted: Callable[[Entry], bool] = lambda _: True) -> None:
+        self._wanted = wanted
         self._bodies: LRUCache[_Key, bytes | None] = LRUCache(
             max_bytes, getsizeof=lambda body: _OVERHEAD + len(body or b"")
         )
@@ -65,6 +68,6 @@ class Variants:
         else:
             made = await asyncio.to_thread(encode, entry.body, key[2])
         body = made if len(made) < len(entry.body) else None
-        if _OVERHEAD + len(body or b"") <= self._bodies.maxsize:
+        if _OVERHEAD + len(body or b"") <= self._bodies.maxsize and self._wanted(entry):
             self._bodies[key] = body
         return body

@@ -65,6 +65,14 @@ async def test_a_new_body_never_meets_an_old_variant() -> None:
     assert gzip.decompress(await kept.of(newer, Encoding.GZIP) or b"") == newer.body
 
 
+async def test_variants_of_what_nobody_wants_are_given_and_not_kept() -> None:
+    kept = Variants(1_000_000, wanted=lambda entry: entry.key == "wanted")
+    for name in ("wanted", "scanned"):
+        entry = replace(ENTRY, key=name)
+        assert gzip.decompress(await kept.of(entry, Encoding.GZIP) or b"") == ENTRY.body
+        assert kept.is_made(entry, Encoding.GZIP) is (name == "wanted")
+
+
 async def test_they_stay_within_their_bound(made: list[Encoding]) -> None:
     kept = Variants(2_000)
     for number in range(100):
