@@ -32,6 +32,11 @@ test: .venv/.dev ## Every test, on what real servers can be had; ARGS="-k cache"
 	@scripts/start_engine
 	@PATH="$(CURDIR)/.cache/bin:$$PATH" $(BIN)/python -m pytest $(ARGS)
 
+.PHONY: chaos
+chaos: .venv/.dev ## Break it on purpose, one fault after the other; ARGS="--seconds 60"
+	@scripts/install_real_servers
+	@PATH="$(CURDIR)/.cache/bin:$$PATH" $(BIN)/python -m tests.chaos $(ARGS)
+
 .PHONY: check
 check: .venv/.dev ## Lint, types, security, the documentation's build
 	$(BIN)/ruff check .

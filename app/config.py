@@ -98,7 +98,7 @@ class UpstreamSettings(BaseModel):
         8, ge=1, le=256, description="How many upstream calls may be under way at once."
     )
     upstream_max_body: Size = Field(
-        32_000_000, description="The largest upstream answer that is accepted."
+        16_000_000, description="The largest upstream answer that is accepted."
     )
 
     @field_validator("estfor_api_url")

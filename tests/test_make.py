@@ -19,6 +19,7 @@ PROMISED = [
     "check",
     "fix",
     "bench",
+    "chaos",
     "docs",
     "up",
     "down",

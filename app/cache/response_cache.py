@@ -211,14 +211,15 @@ class ResponseCache:
     async def _ask(self, key: RequestKey, known: _Known | None, admit: Admit) -> Outcome:
         failed = self._failed.get(key.digest)
         if known and failed:
-            raise failed
+            raise failed.with_traceback(None)
         if key.digest not in self._fetches:
             await admit()
         collapsed = key.digest in self._fetches
         flight = self._fetches.start(key.digest, lambda: self._fetch_and_remember(key, False))
         await asyncio.wait({flight}, timeout=KNOWN_PATIENCE if known else None)
         if not flight.done():
-            raise UpstreamTimeout("The upstream takes its time.")
+            late = self._failed[key.digest] = UpstreamTimeout("The upstream takes its time.")
+            raise late
         entry = await asyncio.shield(flight)
         return Outcome(
             entry,
@@ -254,7 +255,8 @@ class ResponseCache:
         try:
             answer = await self._fetch(key, background=background)
         except UpstreamError as error:
-            self._failed[key.digest] = error
+            # A copy: the error itself holds on to all that was read until it was raised.
+            self._failed[key.digest] = UpstreamError(error.detail, retry_after=error.retry_after)
             raise
         entry = self._entry(key, answer)
         if is_storable(entry.status):

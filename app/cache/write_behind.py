@@ -19,7 +19,7 @@ _GATHER = 0.05
 for the next one does not have to share the interpreter with the writer."""
 _OVERHEAD = 1000
 """Bytes that an entry takes besides its body and its target."""
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
 
 class WriteBehind:
@@ -32,6 +32,8 @@ class WriteBehind:
 
     def __init__(self, store: ResponseStore, gate: StoreGate, capacity: int) -> None:
         self.dropped = 0
+        self.losing = False
+        """Whether the last answer that left the queue was dropped instead of written."""
         self.size = 0
         """Bytes that wait."""
         self._store = store
@@ -121,7 +123,13 @@ class WriteBehind:
             raise
         except StoreError as error:
             self.dropped += 1
-            _log.warning("an answer cannot be stored", target=entry.target, reason=str(error))
+            if not self.losing:
+                _log.warning("answers cannot be stored", target=entry.target, reason=str(error))
+            self.losing = True
+        else:
+            if self.losing:
+                _log.info("answers are stored again", dropped=self.dropped)
+            self.losing = False
         if self._waiting.get(entry.key) is entry:
             self._take_out(entry.key)
 
@@ -140,6 +148,7 @@ class WriteBehind:
         self._take_out(key)
         self._overruling.discard(key)
         self.dropped += 1
+        self.losing = True
         if self.dropped & (self.dropped - 1) == 0:
             _log.warning("the store's queue is full: answers are dropped", dropped=self.dropped)
 

@@ -20,7 +20,7 @@ def health_routes(runtime: Runtime) -> APIRouter:
     @router.get("/health", summary="Everything at a glance")
     async def summary() -> dict[str, Any]:
         upstream, containers = _upstream(runtime), _automation(runtime)
-        well = upstream["ok"] and runtime.cache.writer.dropped == 0
+        well = upstream["ok"] and not runtime.cache.writer.losing
         return {
             "status": "ok" if well else "degraded",
             "version": __version__,

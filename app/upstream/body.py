@@ -9,38 +9,51 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from app.upstream.lie import Lie
 
+SMALL = 1_000_000
+"""Bytes; all but the largest pages of this API are smaller."""
 _PIECE = 256 * 1024
 _FREE_OF_RATIO = 1024 * 1024
 _HIGHEST_RATIO = 300
 """Tables of equal rows reach 50; deflate cannot do more than about 1030."""
 
 
-async def read_body(chunks: AsyncIterable[bytes], encoding: str, limit: int) -> bytes:
+async def read_body(
+    chunks: AsyncIterable[bytes],
+    encoding: str,
+    limit: int,
+    large: AbstractAsyncContextManager[object],
+) -> bytes:
     """All of ``chunks``, decoded from ``encoding`` (a ``Content-Encoding``; "" is identity).
 
     Raises ``Lie`` as soon as more than ``limit`` bytes have come, before or after
-    decoding: whatever lengths were announced, no more than that is held.
+    decoding: whatever lengths were announced, no more than that is held. ``large`` is entered
+    before more than ``SMALL`` bytes are held, so that not all calls can hold as much at once.
     """
     coding = encoding.strip().lower()
     if coding not in {"", "identity", "gzip", "x-gzip"}:
         raise Lie("encoding", f"encoded as {coding[:40]!r}, which nobody asked for")
     inflater = Inflater(limit) if "gzip" in coding else None
     pieces: list[bytes] = []
-    taken = 0
-    async for chunk in chunks:
-        taken += len(chunk)
-        if taken > limit:
-            raise Lie("too-large", f"larger than {limit} bytes")
-        if inflater is None:
-            pieces.append(chunk)
-        else:
-            pieces.extend(inflater.feed(chunk))
-    if inflater is not None:
-        inflater.finish()
-    return b"".join(pieces)
+    taken = held = 0
+    async with AsyncExitStack() as turn:
+        # An error that is remembered holds on to this frame: it must not hold the pieces too.
+        turn.callback(pieces.clear)
+        async for chunk in chunks:
+            taken += len(chunk)
+            if taken > limit:
+                raise Lie("too-large", f"larger than {limit} bytes")
+            for piece in inflater.feed(chunk) if inflater is not None else (chunk,):
+                if held <= SMALL < held + len(piece):
+                    await turn.enter_async_context(large)
+                pieces.append(piece)
+                held += len(piece)
+        if inflater is not None:
+            inflater.finish()
+        return b"".join(pieces)
 
 
 class Inflater:

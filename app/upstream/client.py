@@ -50,6 +50,8 @@ SHARE_TO_CONNECT = 0.3
 """Part of a call's time in which a connection has to stand, so that a lost packet there can be
 repeated. An upstream that hangs later is at work on the request: asking twice would double it."""
 
+LARGE_AT_ONCE = 2
+"""Large bodies that may be held at once: an upstream that sends without end fills no memory."""
 _CHUNK = 64 * 1024
 
 
@@ -86,6 +88,7 @@ class UpstreamClient:
         self._wall = wall
         self._session: aiohttp.ClientSession | None = None
         self._mismatched: set[str] = set()
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._calls = Calls(
             self._exchange,
             timeout=timeout,
@@ -168,7 +171,7 @@ class UpstreamClient:
                     raise Lie("status", f"status {response.status} is no answer here")
                 encoding = response.headers.get("Content-Encoding", "")
                 chunks = response.content.iter_chunked(_CHUNK)
-                body = await read_body(chunks, encoding, self._max_body)
+                body = await read_body(chunks, encoding, self._max_body, self._large)
         seconds = self._clock() - started
         if response.status == 200:
             await self._believe(request, body)

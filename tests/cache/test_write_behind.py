@@ -86,6 +86,7 @@ async def test_a_full_queue_drops_the_oldest_and_counts() -> None:
         writer.add(entry(str(number)))
     assert (len(writer), writer.dropped) == (3, 7)
     assert 3000 < writer.size <= 3500
+    assert writer.losing
     gate.unlock()
     await writer.aclose()
     assert sorted(store.kept) == ["7", "8", "9"]
@@ -118,6 +119,9 @@ async def test_an_answer_that_cannot_be_stored_is_dropped_alone() -> None:
         writer.add(entry(str(number)))
     await until(lambda: len(writer) == 0)
     assert (len(store.kept), writer.dropped) == (4, 1)
+    writer.add(entry("later"))
+    await until(lambda: len(writer) == 0)
+    assert (writer.dropped, writer.losing) == (1, False)
     await writer.aclose()
 
 

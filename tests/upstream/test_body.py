@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import UpstreamImplausible
-from app.upstream.body import Inflater, read_body
+from app.upstream.body import SMALL, Inflater, read_body
 from app.upstream.lie import Lie
 
 PLAYERS = b'{"players":[{"id":"1","name":"Ada"}]}'
@@ -22,13 +24,15 @@ async def chunks_of(body: bytes, size: int) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("encoding", ["", "identity", " Identity "])
 async def test_what_is_not_encoded_comes_as_it_is(encoding: str) -> None:
-    assert await read_body(chunks_of(PLAYERS, 5), encoding, 1000) == PLAYERS
+    assert await read_body(chunks_of(PLAYERS, 5), encoding, 1000, nullcontext()) == PLAYERS
 
 
 @given(st.binary(max_size=3000), st.integers(1, 4000))
 @settings(deadline=None)
 async def test_gzip_comes_out_whole_in_whatever_pieces_it_arrives(body: bytes, size: int) -> None:
-    assert await read_body(chunks_of(gzip.compress(body), size), "gzip", 5000) == body
+    assert (
+        await read_body(chunks_of(gzip.compress(body), size), "gzip", 5000, nullcontext()) == body
+    )
 
 
 async def test_a_large_body_is_decoded_in_pieces() -> None:
@@ -41,13 +45,13 @@ async def test_a_large_body_is_decoded_in_pieces() -> None:
 
 
 async def test_an_empty_body_may_call_itself_gzip() -> None:
-    assert await read_body(chunks_of(b"", 1), "gzip", 10) == b""
+    assert await read_body(chunks_of(b"", 1), "gzip", 10, nullcontext()) == b""
 
 
 @pytest.mark.parametrize("limit", [len(PLAYERS), len(PLAYERS) + 1])
 async def test_a_body_as_large_as_the_limit_passes(limit: int) -> None:
     # The gzip of so little is longer than itself, and counts as well.
-    assert await read_body(chunks_of(PLAYERS, 4), "", limit) == PLAYERS
+    assert await read_body(chunks_of(PLAYERS, 4), "", limit, nullcontext()) == PLAYERS
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip"])
@@ -56,7 +60,7 @@ async def test_one_byte_more_does_not(encoding: str) -> None:
     sent = gzip.compress(body) if encoding else body
 
     with pytest.raises(UpstreamImplausible, match="larger than 2047 bytes"):
-        await read_body(chunks_of(sent, 64), encoding, len(body) - 1)
+        await read_body(chunks_of(sent, 64), encoding, len(body) - 1, nullcontext())
 
 
 async def test_no_more_is_read_than_needed_to_see_that_it_is_too_much() -> None:
@@ -69,7 +73,7 @@ async def test_no_more_is_read_than_needed_to_see_that_it_is_too_much() -> None:
             yield bytes(1000)
 
     with pytest.raises(UpstreamImplausible, match="larger"):
-        await read_body(endless(), "", 10_000)
+        await read_body(endless(), "", 10_000, nullcontext())
     assert taken == 11_000
 
 
@@ -100,10 +104,41 @@ async def test_a_bomb_is_put_down_by_its_ratio_long_before_its_size() -> None:
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 async def test_gzip_that_is_not_right_is_refused(sent: bytes, says: str, size: int) -> None:
     with pytest.raises(UpstreamImplausible, match=says):
-        await read_body(chunks_of(sent, size), "gzip", 1000)
+        await read_body(chunks_of(sent, size), "gzip", 1000, nullcontext())
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "x" * 500])
 async def test_what_nobody_asked_for_is_refused(encoding: str) -> None:
     with pytest.raises(UpstreamImplausible, match="nobody asked for"):
-        await read_body(chunks_of(PLAYERS, 100), encoding, 1000)
+        await read_body(chunks_of(PLAYERS, 100), encoding, 1000, nullcontext())
+
+
+async def test_only_so_many_large_bodies_are_held_at_once() -> None:
+    large, held, most = asyncio.Semaphore(2), 0, 0
+
+    async def slowly() -> AsyncIterator[bytes]:
+        nonlocal held, most
+        yield b"x" * SMALL
+        yield b"x"
+        held += 1
+        most = max(most, held)
+        await asyncio.sleep(0)
+        yield b"x"
+        held -= 1
+
+    bodies = await asyncio.gather(*(read_body(slowly(), "", 2 * SMALL, large) for _ in range(10)))
+    assert {len(body) for body in bodies} == {SMALL + 2}
+    assert most == 2
+    assert not large.locked()
+
+
+async def test_a_small_body_waits_for_nobody() -> None:
+    large = asyncio.Semaphore(0)
+    assert await read_body(chunks_of(b"x" * 1000, 100), "", 2000, large) == b"x" * 1000
+
+
+async def test_a_large_body_that_fails_gives_its_place_back() -> None:
+    large = asyncio.Semaphore(1)
+    with pytest.raises(Lie):
+        await read_body(chunks_of(b"x" * (SMALL + 500_000), 64_000), "", SMALL + 1, large)
+    assert not large.locked()
