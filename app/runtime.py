@@ -93,7 +93,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         )
         parts.push_async_callback(variants.aclose)
         if quotas is not None and settings.redis_url is not None:
-            await share(quotas, settings.redis_url.get_secret_value(), parts)
+            awake = ContainerGate(fleet, "redis", within=settings.container_startup_timeout)
+            await share(quotas, settings.redis_url.get_secret_value(), awake, parts)
         metrics.observe_states(StateGauges(cache, upstream, fleet).collect)
         yield Runtime(
             settings=settings,
@@ -155,8 +156,10 @@ def client_rules(settings: FrontSettings) -> tuple[ClientQuotas | None, Networks
     return ClientQuotas(limits, time.monotonic) if limits else None, trusted
 
 
-async def share(quotas: ClientQuotas, redis_url: str, parts: AsyncExitStack) -> None:
-    """Count together with the other gateways that use this Redis."""
+async def share(
+    quotas: ClientQuotas, redis_url: str, gate: ContainerGate, parts: AsyncExitStack
+) -> None:
+    """Count together with the other gateways that use this Redis, which may sleep as well."""
     # Imported only where it is used: it takes 22 MB, and most gateways have no Redis.
     from redis.asyncio import from_url  # noqa: PLC0415
 
@@ -164,7 +167,7 @@ async def share(quotas: ClientQuotas, redis_url: str, parts: AsyncExitStack) -> 
 
     redis = from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
     await parts.enter_async_context(redis)
-    await parts.enter_async_context(SharedQuotas(quotas, redis))
+    await parts.enter_async_context(SharedQuotas(quotas, redis, enter=gate.enter))
 
 
 async def _greet(store: ResponseStore) -> None:

@@ -7,7 +7,8 @@ it counted since and hears what all of them did together. While Redis is away it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from types import TracebackType
 from typing import Self
@@ -60,10 +61,19 @@ class SharedQuotas:
     """Keeps ``quotas`` in step with those of the other processes on ``redis``; owns one task.
 
     Enter it inside the running loop; leaving tells Redis the last and stops. ``redis`` is closed
-    by whoever made it.
+    by whoever made it. ``enter`` gives what keeps Redis up while it is told something, or
+    ``None``: it sleeps and is being woken, and what was counted waits.
     """
 
-    def __init__(self, quotas: ClientQuotas, redis: Redis, *, period: float = PERIOD) -> None:
+    def __init__(
+        self,
+        quotas: ClientQuotas,
+        redis: Redis,
+        *,
+        period: float = PERIOD,
+        enter: Callable[[], AbstractContextManager[object] | None] = nullcontext,
+    ) -> None:
+        self._enter = enter
         self.alone = False
         """Whether Redis is away, and this process counts for itself."""
         self._quotas = quotas
@@ -87,6 +97,12 @@ class SharedQuotas:
 
     async def exchange(self) -> None:
         """Tell Redis what was counted since the last time, and take over what all did."""
+        lease = self._enter() if self._touched else None
+        if lease is not None:
+            with lease:
+                await self._tell_all()
+
+    async def _tell_all(self) -> None:
         while self._touched:
             batch = list(self._take_touched())
             try:

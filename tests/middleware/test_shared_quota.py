@@ -14,6 +14,7 @@ import structlog
 from app.middleware import shared_quota
 from app.middleware.quota import ClientQuotas, Limit, parse_limits
 from app.middleware.shared_quota import SharedQuotas
+from tests.cache.doubles import SwitchedGate
 from tests.real.redis import RedisServer, redis_client, redis_process, redis_server
 from tests.waiting import until
 
@@ -275,3 +276,20 @@ async def test_what_redis_refuses_is_no_request_s_concern(
     await shared.exchange()
     assert shared.alone
     assert quotas.take(name).remaining == 8
+
+
+async def test_a_redis_that_sleeps_is_woken_and_told_when_it_is_up(
+    redis_client: redis.asyncio.Redis, name: str
+) -> None:
+    gate = SwitchedGate(is_open=False)
+    quotas = ClientQuotas((HOUR,), time.monotonic)
+    shared = SharedQuotas(quotas, redis_client, period=NEVER, enter=gate.enter)
+    await shared.exchange()
+    assert gate.wakes == 0
+    quotas.take(name)
+    await shared.exchange()
+    assert gate.wakes == 1
+    gate.unlock()
+    await shared.exchange()
+    await assert_told(redis_client, name, 1)
+    assert gate.leases == 0
