@@ -120,12 +120,14 @@ def test_the_log_is_json_with_the_requests_id(tmp_path: Path) -> None:
         ) as gateway,
     ):
         url = gateway.url()
-        httpx.get(f"{url}/clan-tiers/1", headers={"x-request-id": "mine"})
+        for name in ("mine", "mine-too"):  # a miss, and a hit before all layers
+            httpx.get(f"{url}/clan-tiers/1", headers={"x-request-id": name})
         assert gateway.stop() == 0
         lines = [json.loads(line) for line in gateway.log.splitlines() if line.startswith("{")]
-    (line,) = [line for line in lines if line["event"] == "request"]
-    assert line["request_id"] == "mine"
-    assert (line["route"], line["status"]) == ("/clan-tiers/{id}", 200)
+    line, hit = [line for line in lines if line["event"] == "request"]
+    assert (line["request_id"], hit["request_id"]) == ("mine", "mine-too")
+    for one in (line, hit):
+        assert (one["route"], one["status"]) == ("/clan-tiers/{id}", 200)
 
 
 def test_what_is_known_survives_a_restart(tmp_path: Path) -> None:

@@ -118,11 +118,12 @@ class Hits:
         scope[ROUTE] = question.key.operation.path
         silent = status == 304 or scope["method"] == "HEAD"
         fields = rendered.answer if status == 304 else rendered.answer + rendered.body
-        request_id = (b"x-request-id", request_id_of(scope["headers"]).encode())
+        request_id = request_id_of(scope["headers"])
+        scope.setdefault("state", {})["request_id"] = request_id
         start = {
             "type": "http.response.start",
             "status": status,
-            "headers": [*fields, *taken, request_id],
+            "headers": [*fields, *taken, (b"x-request-id", request_id.encode())],
         }
         await send(start)
         await send({"type": "http.response.body", "body": b"" if silent else body})

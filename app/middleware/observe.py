@@ -46,14 +46,16 @@ class Observe:
         route = _route(scope)
         self._metrics.request(route, scope["method"], status, seconds)
         if self._access_log:
+            state = scope.get("state", {})
             _log.info(
                 "request",
+                request_id=state.get("request_id"),
                 method=scope["method"],
                 path=scope["path"],
                 route=route,
                 status=status,
                 ms=round(seconds * 1000, 2),
-                client=scope.get("state", {}).get(CLIENT),
+                client=state.get(CLIENT),
             )
 
 
