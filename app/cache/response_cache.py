@@ -13,7 +13,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Protocol
 
@@ -79,15 +79,6 @@ async def _admit() -> None:
     """Everybody may."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """An entry that was found, where, and how good it is."""
-
-    entry: Entry
-    source: Source
-    judgement: Judgement
-
-
 class ResponseCache:
     """Answers questions from what is remembered, and remembers what it had to ask for.
 
@@ -151,13 +142,13 @@ class ResponseCache:
             self.memory.put(known.entry)
             if known.judgement.verdict is Verdict.GRACE:
                 self._refresh(key)
-            return Outcome(known.entry, known.source, known.judgement)
+            return known
         try:
             outcome = await self._ask(key, known, admit)
         except RequestRefused:
             if known is None:
                 raise
-            return Outcome(known.entry, known.source, known.judgement, upstream_failed=True)
+            return replace(known, upstream_failed=True)
         except UpstreamError:
             remembered = await self._remembered(key, known)
             if remembered is None:
@@ -176,11 +167,10 @@ class ResponseCache:
         outcome = self.peek(key)
         if outcome is not None:
             return outcome
-        entry = self.memory.look(key.digest) or await self._awaited_lookup(key)
-        judgement = self._judge(key, entry) if entry else None
-        if entry is None or judgement is None or judgement.verdict is Verdict.EXPIRED:
-            return None
-        return Outcome(entry, self._source(entry), judgement)
+        entry, source = self.memory.look(key.digest), Source.MEMORY
+        if entry is None:
+            entry, source = await self._awaited_lookup(key), Source.STORE
+        return self._found(key, entry, source)
 
     def purge(self, purge: Purge) -> None:
         """Let ``purge`` count, at once here and for ever; no answer is looked for."""
@@ -199,16 +189,20 @@ class ResponseCache:
         await self._fetches.aclose()
         await self.writer.aclose()
 
-    async def _known(self, key: RequestKey) -> _Known | None:
+    async def _known(self, key: RequestKey) -> Outcome | None:
         entry, source = self.memory.look(key.digest), Source.MEMORY
         if entry is None:
             entry, source = await self._quick_lookup(key), Source.STORE
+        return self._found(key, entry, source)
+
+    def _found(self, key: RequestKey, entry: Entry | None, source: Source) -> Outcome | None:
+        """What was found, unless it may not be given any more."""
         if entry is None:
             return None
-        known = _Known(entry, source, self._judge(key, entry))
-        return None if known.judgement.verdict is Verdict.EXPIRED else known
+        judgement = self._judge(key, entry)
+        return None if judgement.verdict is Verdict.EXPIRED else Outcome(entry, source, judgement)
 
-    async def _ask(self, key: RequestKey, known: _Known | None, admit: Admit) -> Outcome:
+    async def _ask(self, key: RequestKey, known: Outcome | None, admit: Admit) -> Outcome:
         failed = self._failed.get(key.digest)
         if known and failed:
             raise failed.with_traceback(None)
@@ -230,15 +224,14 @@ class ResponseCache:
             stored=is_storable(entry.status),
         )
 
-    async def _remembered(self, key: RequestKey, known: _Known | None) -> Outcome | None:
+    async def _remembered(self, key: RequestKey, known: Outcome | None) -> Outcome | None:
         """The upstream gave nothing: what is remembered is better, so now wait for the store."""
         if known is None:
-            entry = await self._awaited_lookup(key)
-            known = _Known(entry, Source.STORE, self._judge(key, entry)) if entry else None
-        if known is None or known.judgement.verdict is Verdict.EXPIRED:
+            known = self._found(key, await self._awaited_lookup(key), Source.STORE)
+        if known is None:
             return None
         self.memory.put(known.entry)
-        return Outcome(known.entry, known.source, known.judgement, upstream_failed=True)
+        return replace(known, upstream_failed=True)
 
     def _refresh(self, key: RequestKey) -> None:
         if key.digest not in self._failed:
@@ -356,6 +349,3 @@ class ResponseCache:
         if judgement.verdict is Verdict.FRESH:
             return Judgement(Verdict.GRACE, judgement.age, 0.0)
         return judgement
-
-    def _source(self, entry: Entry) -> Source:
-        return Source.MEMORY if self.memory.look(entry.key) is entry else Source.STORE
