@@ -49,9 +49,9 @@ async def _days_later_upstream_hangs(stage: Stage) -> None:
 
 
 ON_SQLITE = (
+    _told("upstream slow", new=ANSWERED, latency=1.2, jitter=0.6),
     Fault("upstream killed", Stage.kill_upstream, Stage.start_upstream),
     _told("upstream hangs", answer="hang"),
-    _told("upstream slow", new=ANSWERED, latency=1.2, jitter=0.6),
     _told("upstream refuses: 429", answer="refuse", retry_after=1),
     _told("upstream refuses: 503", error_rate=1, error_status=503),
     _told("upstream lies: HTML", answer="html"),
