@@ -3,7 +3,9 @@
 A breaker is closed (calls go), open (none does) or half-open (one is on its way, to see). It
 opens when failures follow one another without a single answer between them. Times are monotonic
 seconds; what a call says counts only if the call began after the breaker's last change, so that
-calls which were under way before it cannot open or close it again.
+calls which were under way before it cannot open or close it again. Nor does a failure count if a
+call that began later was answered: failures follow one another in the order of asking, and a call
+that hung says at the end of its time what was true at the beginning.
 """
 
 from __future__ import annotations
@@ -61,6 +63,8 @@ class Failure:
     weight: int
     began: float
     now: float
+    heard: float = -math.inf
+    """When the last of the calls began that were answered before this one failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,11 @@ class Breaker:
         """Seconds until it is tried; 0 when it is not open, or waits for the next call."""
         return max(0.0, self.until - now) if self.state == "open" else 0.0
 
+    def is_news(self, began: float, heard: float) -> bool:
+        """Whether the failure of a call that ``began`` then says something. ``heard``: when the
+        last of those began that were answered."""
+        return began >= max(self.changed_at, heard)
+
     def probing(self, now: float) -> Breaker:
         """One call is on its way."""
         return replace(self, state="half-open", changed_at=now)
@@ -111,7 +120,7 @@ class Breaker:
     ) -> Breaker:
         """A call came to nothing. ``alone``: no other operation was answered lately, so that one
         is enough to speak for all."""
-        if failure.began < self.changed_at or self.state == "open":
+        if self.state == "open" or not self.is_news(failure.began, failure.heard):
             return self
         if self.state == "closed" and not failure.weight:
             return self

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from app.errors import UpstreamError, UpstreamRefused, UpstreamTimeout, UpstreamUnreachable
 from app.upstream.breaker import BreakerPolicy
-from app.upstream.circuits import Circuits
-from app.upstream.concurrency import Limit
+from app.upstream.circuits import WHOLE, Circuits
+from app.upstream.concurrency import Limit, share_of
 from app.upstream.exchange import UpstreamAnswer, UpstreamObserver, UpstreamRequest
 from app.upstream.health import HealthWatch, UpstreamStatus
 from app.upstream.lie import reason_of
@@ -31,9 +31,10 @@ MOST_REFRESHES_WAITING = 256
 PROBE_PATIENCE = 0.5
 """Seconds that a caller waits for a probe, its own included: what is down is said at once."""
 
-FAIR_SHARE = 0.5
+FAIR_SHARE = 0.75
 """Part of a call's time that an attempt must have had before its timeout is the upstream's fault:
-what was left after a long wait in the line says nothing."""
+what was left after a wait in our own line says nothing. Who can still have as much goes before
+those who cannot. A connection has a time of its own, whatever is left of the call's."""
 
 Exchange = Callable[[UpstreamRequest], Awaitable[UpstreamAnswer]]
 """Asks once, and returns an answer that may be believed; raises ``UpstreamError``."""
@@ -50,8 +51,8 @@ class Call:
     made: int = 0
     began: float = 0.0
     asking: bool = False
-    learned: bool = False
-    """Whether a failed attempt said something about the upstream."""
+    lesson: UpstreamError | None = None
+    """The last failed attempt that said something about the upstream."""
 
 
 class Calls:
@@ -69,6 +70,7 @@ class Calls:
         rng: random.Random,
         observer: UpstreamObserver,
         sleep: Callable[[float], Awaitable[object]],
+        on_pause: Callable[[float, int], None] | None = None,
     ) -> None:
         self._exchange = exchange
         self._timeout = timeout
@@ -76,9 +78,10 @@ class Calls:
         self._rng = rng
         self._observer = observer
         self._sleep = sleep
-        self._slots = Slots(Limit.full(max_concurrency))
+        self._on_pause = on_pause
+        self._max_concurrency = max_concurrency
+        self._slots = Slots(Limit.full(max_concurrency), clock)
         # By class: 0 (False) is the foreground, 1 (True) the background.
-        self._most_present = max_concurrency
         self._present = [0, 0]
         self._closed = False
         self._pause = Pause()
@@ -104,7 +107,7 @@ class Calls:
         """Ask, and again if that makes sense; see ``UpstreamClient.fetch``."""
         call = Call(request, background, self._clock() + self._timeout)
         waiting = MOST_REFRESHES_WAITING if background else MOST_WAITING
-        if self._present[background] >= self._most_present + waiting:
+        if self._present[background] >= self._max_concurrency + waiting:
             raise self._turned_away(
                 call, UpstreamRefused("too many calls are waiting", status=503, retry_after=1.0)
             )
@@ -113,6 +116,15 @@ class Calls:
             return await self._through_breaker(call)
         finally:
             self._present[background] -= 1
+
+    def share(self, processes: int) -> None:
+        """So many processes ask the same upstream: see ``UpstreamClient.share``."""
+        self._slots.limit = self._slots.limit.within(share_of(self._max_concurrency, processes))
+
+    def pause(self, seconds: float, status: int) -> None:
+        """Another process was asked for a pause: see ``UpstreamClient.pause``."""
+        if self._extend_pause(seconds, status):
+            self._slots.stir()
 
     async def aclose(self) -> None:
         """End the probes that nobody may wait for any more; no other call goes out after this."""
@@ -161,9 +173,9 @@ class Calls:
     async def _settled(self, call: Call) -> UpstreamAnswer:
         try:
             answer = await self._in_time(call)
-        except UpstreamError as error:
-            if call.learned:
-                self._health.failed(call.request.label, error)
+        except UpstreamError:
+            if call.lesson is not None:
+                self._health.failed(call.request.label, call.lesson)
             raise
         self._health.answered()
         return answer
@@ -208,7 +220,10 @@ class Calls:
             if not self._circuit_closed(call):
                 raise self._broken(call)
             await self._sit_out_pause(call)
-            async with self._slots.take(background=call.background) as granted:
+            late_at = call.deadline - FAIR_SHARE * self._timeout
+            async with self._slots.take(
+                call.request.label, background=call.background, late_at=late_at
+            ) as granted:
                 if granted and self._still_may_go(call):
                     return await self._ask(call)
 
@@ -248,10 +263,10 @@ class Calls:
         call.asking = False
         self._budget.earn()
         self._observer.answered(label, answer.status, answer.seconds)
-        self._slots.limit = self._slots.limit.after_answer()
-        if self._circuits.answered(label, call.began):
-            limit = self._slots.limit.again(self._slots.running, self._clock())
-            self._slots.limit = limit
+        limit, recovered = self._slots.limit, self._circuits.answered(label, call.began)
+        self._slots.limit = (
+            limit.again(self._clock()) if recovered else limit.after_answer(call.began)
+        )
         return answer
 
     def _note_failure(self, call: Call, error: UpstreamError) -> None:
@@ -259,22 +274,32 @@ class Calls:
         now, label = self._clock(), call.request.label
         if isinstance(error, UpstreamRefused):
             self._observer.answered(label, error.status, now - call.began)
-            seconds = pause_after(error.status, error.retry_after)
-            self._pause = self._pause.extended(now, seconds, error.status)
+            longer = self._extend_pause(pause_after(error.status, error.retry_after), error.status)
+            if longer and self._on_pause is not None:
+                self._on_pause(self._pause.left(now), error.status)
         else:
             self._observer.failed(label, reason_of(error))
+
+    def _extend_pause(self, seconds: float, status: int) -> bool:
+        before, self._pause = self._pause, self._pause.extended(self._clock(), seconds, status)
+        return self._pause is not before
 
     def _learn(self, call: Call, error: UpstreamError) -> None:
         if self._closed:
             return  # it was we who ended it
-        now = self._clock()
+        now, label, circuits = self._clock(), call.request.label, self._circuits
         if isinstance(error, UpstreamRefused | UpstreamTimeout) and not call.probing:
             self._slots.limit = self._slots.limit.after_refusal(call.began, now)
-        opened = self._circuits.failed(call.request.label, error, call.began)
+        is_news = circuits.is_news(label, call.began)
+        opened = circuits.failed(label, error, call.began)
         # That a single operation still fails is known, and no news of the upstream.
-        call.learned = not call.probing or self._circuits.state != "closed"
+        if is_news and (not call.probing or circuits.state != "closed"):
+            call.lesson = error
         if opened or self._pause.left(now) > 0:
             self._slots.stir()
+        if opened:
+            scope = circuits.scope(label)
+            self._slots.set_aside(None if scope == WHOLE else scope)
 
     def _broken(self, call: Call) -> UpstreamRefused:
         left = self._pause.left(self._clock())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -44,6 +45,8 @@ class Circuits:
         self._fresh = Breaker()
         self._own: dict[str, Breaker] = {}
         self._answered_at: dict[str, float] = {}
+        self._heard: dict[str, float] = {}
+        """By scope: when the last of the calls began that were answered."""
 
     @property
     def state(self) -> State:
@@ -70,6 +73,11 @@ class Circuits:
         """What a call of ``label`` may do."""
         return self._at(self.scope(label)).verdict(self._clock(), label)
 
+    def is_news(self, label: str, began: float) -> bool:
+        """Whether the failure of a call of ``label`` that ``began`` then says something."""
+        scope = self.scope(label)
+        return self._at(scope).is_news(began, self._heard.get(scope, -math.inf))
+
     def begin_probe(self, label: str) -> str:
         """A call that may probe does so; returns the scope, for ``end_probe``."""
         scope = self.scope(label)
@@ -86,6 +94,8 @@ class Circuits:
         """A call was answered. Returns whether that closed the breaker of the whole."""
         now = self._clock()
         self._answered_at[label] = now
+        for scope in (WHOLE, label):
+            self._heard[scope] = max(began, self._heard.get(scope, began))
         was = self._whole.state
         self._become(WHOLE, self._whole.answered(began, now))
         if was != "closed" and self._whole.state == "closed":
@@ -97,8 +107,11 @@ class Circuits:
     def failed(self, label: str, error: UpstreamError, began: float) -> bool:
         """A call came to nothing. Returns whether that opened a breaker."""
         failure = Failure(label, self._policy.weight(error), began, self._clock())
-        own = self._at(label).failed(failure, self._policy, self._rng)
-        whole = self._whole.failed(failure, self._policy, self._rng, alone=self._alone(failure))
+        of_own, of_all = (
+            replace(failure, heard=self._heard.get(scope, -math.inf)) for scope in (label, WHOLE)
+        )
+        own = self._at(label).failed(of_own, self._policy, self._rng)
+        whole = self._whole.failed(of_all, self._policy, self._rng, alone=self._alone(failure))
         if self._become(WHOLE, whole, reason_of(error)):
             return True
         # While nothing goes out at all, a breaker of one operation would decide nothing.

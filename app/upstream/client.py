@@ -59,10 +59,13 @@ class UpstreamClient:
     """An async context manager; opened once, in the loop that uses it, and closed once.
 
     ``timeout`` seconds bound a whole ``fetch``: slot, connection, attempts, repeats and pauses.
-    At most ``max_concurrency`` calls are under way, fewer while the upstream is in trouble, and
-    beside them one probe for each breaker that is open. No body over ``max_body`` bytes, decoded,
-    is held. ``breaker`` says when the upstream is not asked at all. ``clock`` is monotonic,
-    ``wall`` counts from 1970.
+    At most ``max_concurrency`` calls are under way, fewer while the upstream is in trouble; beside
+    them at most as many that hang from before a breaker opened, and one probe for each breaker
+    that is open. No body over ``max_body`` bytes, decoded, is held. ``breaker`` says when the
+    upstream is not asked at all. ``clock`` is monotonic, ``wall`` counts from 1970.
+
+    ``on_pause`` is called with the seconds and the status when an answer of the upstream makes
+    the pause longer, for other processes to be told. Must not raise or block.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class UpstreamClient:
         observer: UpstreamObserver | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         breaker: BreakerPolicy | None = None,
+        on_pause: Callable[[float, int], None] | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._timeout = timeout
@@ -100,6 +104,7 @@ class UpstreamClient:
             rng=rng or random.Random(),  # noqa: S311  # nosec B311
             observer=observer or SilentObserver(),
             sleep=sleep,
+            on_pause=on_pause,
         )
 
     async def __aenter__(self) -> Self:
@@ -137,6 +142,22 @@ class UpstreamClient:
     def status(self) -> UpstreamStatus:
         """How the upstream is doing, for the health page and the metrics."""
         return self._calls.status
+
+    def share(self, processes: int) -> None:
+        """So many processes, this one included, ask the same upstream: from now on this one has
+        at most its part of ``max_concurrency`` calls under way, one at least.
+
+        A smaller part takes effect as running calls end, a larger one is climbed to.
+        """
+        self._calls.share(processes)
+
+    def pause(self, seconds: float, status: int) -> None:
+        """Another process was told by the upstream, with this status, to be quiet for so long.
+
+        Extends the pause exactly as a ``Retry-After`` of our own does, ``LONGEST_PAUSE`` at most;
+        never shortens it, and is not passed on to ``on_pause``.
+        """
+        self._calls.pause(seconds, status)
 
     async def fetch(self, request: UpstreamRequest, *, background: bool = False) -> UpstreamAnswer:
         """Ask, again if that makes sense, and return a complete answer that may be believed.

@@ -62,6 +62,27 @@ def test_one_answer_between_them_and_they_are_not_in_a_row() -> None:
     assert failing(breaker, *["players"] * 5).state == "closed"
 
 
+def test_they_follow_one_another_in_the_order_of_asking() -> None:
+    hung = [
+        Failure("players", 3, began, now=began + 10.0, heard=102.0)
+        for began in (100.0, 101.9, 102.0)
+    ]
+
+    after = [Breaker().failed(failure, POLICY, RNG) for failure in hung]
+
+    assert [breaker.score for breaker in after] == [0, 0, 3]
+
+
+@pytest.mark.parametrize(
+    ("began", "heard", "news"),
+    [(101.0, 90.0, True), (100.0, 90.0, True), (99.0, 90.0, False), (101.0, 102.0, False)],
+)
+def test_what_was_overtaken_by_a_change_or_by_an_answer_is_no_news(
+    began: float, heard: float, news: bool
+) -> None:
+    assert Breaker(changed_at=100.0).is_news(began, heard) == news
+
+
 def test_one_operation_that_is_not_alone_does_not_open_it_and_a_second_one_does() -> None:
     breaker = failing(Breaker(), *["players"] * 50, alone=False)
 

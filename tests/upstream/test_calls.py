@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import AsyncExitStack
 
 import pytest
@@ -132,7 +133,7 @@ async def test_a_timeout_after_a_long_wait_in_the_line_is_not_the_upstreams_faul
         client_of(upstream.base_url, timeout=0.4, max_concurrency=1)
     )
     upstream.plays(HANG)
-    async with client._calls._slots.take(background=False):
+    async with client._calls._slots.take("others", background=False, late_at=math.inf):
         calls = ask(client, 1)
         await asyncio.sleep(0.3)
     with pytest.raises(UpstreamTimeout):

@@ -285,7 +285,7 @@ async def test_a_probe_waits_for_the_end_of_a_pause(
     assert (await eight.fetch(players())).status == 200
 
 
-async def test_a_recovery_begins_with_one_call_and_grows(
+async def test_a_recovery_begins_with_two_calls_and_grows(
     upstream: ScriptedUpstream, eight: UpstreamClient, manual_time: ManualTime
 ) -> None:
     await break_it(eight, upstream)
@@ -296,9 +296,9 @@ async def test_a_recovery_begins_with_one_call_and_grows(
     upstream.most_at_once = 0
 
     calls = ask(eight, 100) + ask(eight, 200, background=True)
-    await until(lambda: eight._calls._slots.waiting == 299)
-    await until(lambda: upstream.under_way == 1)
-    assert upstream.most_at_once == 1
+    await until(lambda: eight._calls._slots.waiting == 298)
+    await until(lambda: upstream.under_way == 2)
+    assert upstream.most_at_once == 2
     released.set()
 
     assert await kinds(calls) == {"UpstreamAnswer": 300}

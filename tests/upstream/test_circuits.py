@@ -217,3 +217,26 @@ def test_each_change_is_one_line(bench: Bench) -> None:
         line(state="half-open", failing_for=7.7),
         line(state="closed", failing_for=7.8),
     ]
+
+
+def test_a_call_that_was_overtaken_by_an_answer_tells_nothing_when_it_fails(bench: Bench) -> None:
+    hung_since = bench.time.now
+    bench.time.now += 1.0
+    bench.answers("players")
+    bench.time.now += 9.0
+
+    assert not any(bench.circuits.failed("players", SLOW, hung_since) for _ in range(9))
+    assert not bench.circuits.is_news("players", hung_since)
+    # Of another operation it tells something, but nothing of the whole.
+    assert bench.circuits.is_news("clans", hung_since)
+    assert [bench.circuits.failed("clans", SLOW, hung_since) for _ in range(2)] == [False, True]
+    assert (bench.circuits.state, bench.circuits.failing_operations) == ("closed", ("clans",))
+
+
+def test_an_answer_to_what_was_asked_before_takes_nothing_back(bench: Bench) -> None:
+    asked_first = bench.time.now
+    bench.time.now += 1.0
+    bench.answers("players")
+    bench.circuits.answered("players", asked_first)
+
+    assert not bench.circuits.is_news("players", asked_first + 0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import math
 from contextlib import AsyncExitStack
 
 import orjson
@@ -213,7 +214,7 @@ async def test_a_call_that_never_got_a_slot_says_nothing_about_the_upstream(
     client = await stack.enter_async_context(
         client_of(upstream.base_url, timeout=0.1, max_concurrency=1)
     )
-    async with client._calls._slots.take(background=False):
+    async with client._calls._slots.take("others", background=False, late_at=math.inf):
         for _ in range(3):
             with pytest.raises(UpstreamTimeout):
                 await client.fetch(players())
