@@ -28,6 +28,7 @@ from app.sandbox.faults import Fault
 from app.sandbox.options import MOST_PLAYERS, SandboxOptions
 from app.sandbox.recorder import Step, record
 from app.serving import address, bind, serve
+from app.workers import run_workers
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
@@ -96,20 +97,26 @@ def _options(
 def serve_command(
     host: Host = "127.0.0.1",
     port: Port = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one is refused.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes; more than one need REDIS_URL.")
+    ] = 1,
 ) -> None:
     """Run the gateway on the upstream that ESTFOR_API_URL names."""
-    if workers > 1:
-        advice = "run one process each behind a load balancer"
-        raise SettingsError([f"--workers {workers}: workers cannot share state yet; {advice}."])
     settings = load_settings()
     configure_logging(settings)
+    if workers > 1 and settings.redis_url is None:
+        advice = "set REDIS_URL, through which they share it, or run one worker"
+        raise SettingsError([f"--workers {workers}: each would know only its own state; {advice}."])
     listening = bind(host, port)
+    among = f" ({workers} workers)" if workers > 1 else ""
 
     def announce() -> None:
-        _say_to_stderr(f"drawbridge {__version__} is ready at {address(listening)}")
+        _say_to_stderr(f"drawbridge {__version__} is ready at {address(listening)}{among}")
 
-    _leave(uvloop.run(run_gateway(settings, listening, announce)))
+    if workers > 1:
+        _leave(run_workers(workers, listening, announce))
+    else:
+        _leave(uvloop.run(run_gateway(settings, listening, announce)))
 
 
 def sandbox_command(

@@ -204,7 +204,8 @@ class CoordinationSettings(BaseModel):
     """What several gateways share."""
 
     redis_url: SecretStr | None = Field(
-        None, description="Set: limits are counted together. redis://:password@host:6379/0"
+        None,
+        description="Set: shared by several gateways or workers. redis://:password@host:6379/0",
     )
 
     @field_validator("redis_url")
@@ -222,6 +223,9 @@ class FrontSettings(BaseModel):
 
     admin_api_keys: Words = Field(
         (), description="SHA-256 (hex) of each operator key. None: only loopback may operate."
+    )
+    fast_hits: bool = Field(
+        True, description="Answer known requests at the protocol, before anything else is done."
     )
     rate_limit: str = Field(
         "1200/minute",

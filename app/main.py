@@ -13,7 +13,9 @@ from starlette.types import ASGIApp
 from app import __version__
 from app.cache.questions import Questions
 from app.config import Settings
+from app.fast_hits import fast_protocol
 from app.kingdom.catalogue import Catalogue
+from app.metrics import WorkerPlace
 from app.middleware.client_address import ClientAddress
 from app.middleware.container_gate import ContainerGate
 from app.middleware.hits import Hits
@@ -46,14 +48,20 @@ _UNLIMITED = {"health", "metrics", "automation", "cache"}
 
 
 async def run_gateway(
-    settings: Settings, listening: socket.socket, on_ready: Callable[[], None]
+    settings: Settings,
+    listening: socket.socket,
+    on_ready: Callable[[], None],
+    *,
+    worker: WorkerPlace | None = None,
 ) -> bool:
     """Open the parts and serve until a signal comes. Whether it ever was ready.
 
-    Raises ``SettingsError`` or ``StoreError`` when the gateway could not work at all.
+    ``worker``: which one this is, where several serve together. Raises ``SettingsError`` or
+    ``StoreError`` when the gateway could not work at all.
     """
-    async with open_runtime(settings) as runtime:
-        return await serve(listening, create_app(runtime), on_ready)
+    async with open_runtime(settings, worker=worker) as runtime:
+        protocol = fast_protocol(runtime.trusted) if settings.fast_hits else None
+        return await serve(listening, create_app(runtime), on_ready, protocol=protocol)
 
 
 def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
@@ -83,9 +91,8 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     app = observe = Observe(app, metrics, access_log=settings.access_log)
     app = RequestId(app)
     if fast_hits:
-        take = limit.take_hit if limit is not None else None
         cache, variants = runtime.cache, runtime.variants
-        app = Hits(app, questions, cache, variants, metrics, note=observe.note, take_hit=take)
+        app = Hits(app, questions, cache, variants, metrics, note=observe.note, limit=limit)
     return ClientAddress(app, runtime.trusted)
 
 

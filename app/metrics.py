@@ -1,75 +1,89 @@
 """What is counted: events where they happen, states when Prometheus asks.
 
 The registry belongs to an instance, so that two gateways in one process do not share figures.
+Several workers do share them: then they are kept in files that each of them can read, by the
+library's own means, and any of them tells the figures of all.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 _REQUEST_BUCKETS = (0.0005, 0.001, 0.005, 0.025, 0.1, 0.25, 1, 2.5, 10, 60)
 _WAKE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
-class Metrics:
-    """The counters of one gateway. Labels are bounded: routes and operations, never URLs."""
+@dataclass(frozen=True, slots=True)
+class WorkerPlace:
+    """One of ``of`` places for processes that serve together: ``number``, from 0.
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "drawbridge_requests",
-            "Requests answered.",
-            ["route", "method", "status"],
-            registry=self.registry,
+    Whoever takes the place of one that died has its number, and goes on counting where it
+    stopped. What they count meets in ``folder``.
+    """
+
+    number: int
+    of: int
+    folder: Path
+
+
+class Metrics:
+    """The counters of one gateway. Labels are bounded: routes and operations, never URLs.
+
+    With a ``place`` they are those of one worker, and what is told is about all workers.
+    """
+
+    def __init__(self, place: WorkerPlace | None = None) -> None:
+        self.registry = self._told = CollectorRegistry()
+        if place is not None:
+            _keep_in_files(place)
+            self._told = CollectorRegistry()
+            MultiProcessCollector(self._told, str(place.folder))  # type: ignore[no-untyped-call]
+        self._requests = self._counter(
+            "drawbridge_requests", "Requests answered.", "route", "method", "status"
         )
-        self._request_seconds = Histogram(
+        self._request_seconds = self._histogram(
             "drawbridge_request_seconds",
             "Time from request to end of answer.",
-            ["route"],
+            "route",
             buckets=_REQUEST_BUCKETS,
-            registry=self.registry,
         )
-        self._cache = Counter(
+        self._cache = self._counter(
             "drawbridge_cache_requests",
             "Questions to the cache, by outcome and the tier that answered.",
-            ["outcome", "tier"],
-            registry=self.registry,
+            "outcome",
+            "tier",
         )
-        self._upstream = Counter(
+        self._upstream = self._counter(
             "drawbridge_upstream_requests",
             "Calls to the upstream, by status or reason of failure.",
-            ["operation", "status"],
-            registry=self.registry,
+            "operation",
+            "status",
         )
-        self._upstream_seconds = Histogram(
+        self._upstream_seconds = self._histogram(
             "drawbridge_upstream_seconds",
             "Time of one successful call to the upstream.",
             buckets=_REQUEST_BUCKETS,
-            registry=self.registry,
         )
-        self._wakes = Counter(
-            "drawbridge_container_wakes",
-            "Containers woken, by outcome.",
-            ["name", "outcome"],
-            registry=self.registry,
+        self._wakes = self._counter(
+            "drawbridge_container_wakes", "Containers woken, by outcome.", "name", "outcome"
         )
-        self._wake_seconds = Histogram(
+        self._wake_seconds = self._histogram(
             "drawbridge_container_wake_seconds",
             "Time from the wish to readiness.",
-            ["name"],
+            "name",
             buckets=_WAKE_BUCKETS,
-            registry=self.registry,
         )
-        self._sleeps = Counter(
-            "drawbridge_container_sleeps",
-            "Containers put to sleep, by reason.",
-            ["name", "reason"],
-            registry=self.registry,
+        self._sleeps = self._counter(
+            "drawbridge_container_sleeps", "Containers put to sleep, by reason.", "name", "reason"
         )
 
         # Looking a child up by its labels costs more than counting; there are few of them.
@@ -106,11 +120,30 @@ class Metrics:
 
     def observe_states(self, collect: Callable[[], Iterable[Metric]]) -> None:
         """Have ``collect`` called at every scrape, for what is a state and not an event."""
-        self.registry.register(_States(collect))
+        self._told.register(_States(collect))
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format."""
-        return generate_latest(self.registry)
+        return generate_latest(self._told)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, *labels: str, buckets: tuple[float, ...]
+    ) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+
+def _keep_in_files(place: WorkerPlace) -> None:
+    """Make this process keep what it counts in files of its place.
+
+    The library knows one way of keeping for a whole process, and takes its folder from the
+    environment. Left to itself it would name the files by process id: a folder that grows with
+    every worker that dies.
+    """
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(place.folder)
+    values.ValueClass = values.MultiProcessValue(lambda: place.number)  # type: ignore[no-untyped-call]
 
 
 class _States(Collector):

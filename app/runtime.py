@@ -9,19 +9,24 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import structlog
 
 from app import __version__
+from app.cache.batch_fetch import BatchFetch
+from app.cache.fetches import Fetch
 from app.cache.freshness import Policies
 from app.cache.gate import OpenGate, StoreGate
 from app.cache.key import RequestKey
 from app.cache.memory import MemoryTier
-from app.cache.response_cache import Fetch, ResponseCache
+from app.cache.purges import Purge
+from app.cache.response_cache import ResponseCache
 from app.cache.sqlite import SqliteStore
 from app.cache.store import ResponseStore
 from app.cache.variants import Variants
-from app.config import CacheSettings, FrontSettings, Settings, UpstreamSettings
+from app.config import CacheSettings, ContainerSettings, FrontSettings, Settings, UpstreamSettings
 from app.containers.engine import Engine
 from app.containers.fleet import Fleet
 from app.containers.gate import ContainerGate
@@ -29,15 +34,22 @@ from app.containers.policy import FleetPolicy
 from app.errors import SettingsError, StoreError
 from app.kingdom.catalogue import Catalogue
 from app.kingdom.operation import Freshness
-from app.metrics import Metrics
+from app.membership import Membership, purge_everywhere
+from app.metrics import Metrics, WorkerPlace
 from app.middleware.client_address import Networks, parse_networks
 from app.middleware.quota import ClientQuotas, parse_limits
-from app.state_gauges import StateGauges
+from app.shared_states import SharedStates
+from app.state_gauges import TOGETHER, StateGauges
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
+
+if TYPE_CHECKING:
+    from app.coordination.together import Together
 
 _log = structlog.get_logger(__name__)
 _SHARE_OF_VARIANTS = 4
 """One part in so many of the memory tier is for encoded bodies, which are a fifth in size."""
+_SHARE_OF_ROWS = 8
+"""One part in so many is for the rows of look-ups: 4,000 whole heroes of 16 MB."""
 USER_AGENT = f"drawbridge/{__version__} (caching gateway for EstFor Kingdom)"
 
 
@@ -53,6 +65,8 @@ class Runtime:
     store_gate: StoreGate
     cache: ResponseCache
     variants: Variants
+    purge: Callable[[Purge], None]
+    """Forgets answers, here and in the other gateways."""
     quotas: ClientQuotas | None
     """What each client may ask for; ``None``: as much as it likes."""
     trusted: Networks
@@ -62,40 +76,47 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    settings: Settings, *, worker: WorkerPlace | None = None
+) -> AsyncIterator[Runtime]:
     """Build the parts for ``settings``; leaving closes them and waits for their tasks.
 
-    Raises ``SettingsError`` or ``StoreError`` when the gateway could not work at all: a sleeping
-    database or a missing engine is no reason.
+    ``worker``: which one this is, where several serve together. Raises ``SettingsError`` or
+    ``StoreError`` when the gateway could not work at all: a sleeping database or a missing engine
+    is no reason.
     """
     began = time.monotonic()
     async with AsyncExitStack() as parts:
-        metrics = Metrics()
+        metrics = Metrics(worker)
         quotas, trusted = client_rules(settings)
         store = open_store(settings)
         parts.push_async_callback(store.aclose)
         if settings.mongodb_uri is None:
             await store.ping()
-        fleet = await parts.enter_async_context(
-            Fleet(
-                Engine(settings.docker_host), FleetPolicy.from_settings(settings), observer=metrics
-            )
-        )
+        policy = fleet_policy(settings, worker)
+        fleet = Fleet(Engine(settings.docker_host), policy, observer=metrics)
+        await parts.enter_async_context(fleet)
         gate = store_gate(settings, fleet)
         if settings.mongodb_uri is not None and fleet.provider(store.name) is None:
             await _greet(store)
-        upstream = await parts.enter_async_context(upstream_client(settings, metrics))
-        cache = response_cache(settings, store, gate, upstream)
+        together = await meeting_place(settings, fleet, parts)
+        upstream = await parts.enter_async_context(upstream_client(settings, metrics, together))
+        cache = response_cache(settings, store, gate, upstream, metrics, together)
         parts.push_async_callback(cache.aclose)
         variants = Variants(
             settings.cache_memory_size // _SHARE_OF_VARIANTS,
             wanted=lambda entry: cache.memory.look(entry.key) is entry,
         )
         parts.push_async_callback(variants.aclose)
-        if quotas is not None and settings.redis_url is not None:
-            awake = ContainerGate(fleet, "redis", within=settings.container_startup_timeout)
-            await share(quotas, settings.redis_url.get_secret_value(), awake, parts)
-        metrics.observe_states(StateGauges(cache, upstream, fleet).collect)
+        if together is not None:
+            await together.join(Membership(cache, upstream, time.time))
+            if quotas is not None:
+                await share(quotas, together, parts)
+        states = StateGauges(cache, upstream, fleet).collect
+        if worker is not None:
+            shared = SharedStates(worker, states, TOGETHER)
+            states = (await parts.enter_async_context(shared)).collect
+        metrics.observe_states(states)
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
@@ -105,13 +126,30 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             store_gate=gate,
             cache=cache,
             variants=variants,
+            purge=purge_everywhere(cache, together),
             quotas=quotas,
             trusted=trusted,
             uptime=lambda: time.monotonic() - began,
         )
 
 
-def upstream_client(settings: UpstreamSettings, metrics: Metrics) -> UpstreamClient:
+def fleet_policy(settings: ContainerSettings, worker: WorkerPlace | None) -> FleetPolicy:
+    """How containers are looked after. One of several workers stops none: it does not know which
+    of them the others are using."""
+    policy = FleetPolicy.from_settings(settings)
+    if worker is None or worker.of == 1 or not policy.auto_stop:
+        return policy
+    if worker.number == 0:
+        _log.warning(
+            "containers are started and not stopped: workers do not know what others use",
+            advice="serve with one worker, or stop containers yourself",
+        )
+    return policy.without_stops()
+
+
+def upstream_client(
+    settings: UpstreamSettings, metrics: Metrics, together: Together | None
+) -> UpstreamClient:
     """The way to the upstream, as the settings bound it."""
     return UpstreamClient(
         settings.estfor_api_url,
@@ -120,24 +158,45 @@ def upstream_client(settings: UpstreamSettings, metrics: Metrics) -> UpstreamCli
         max_body=settings.upstream_max_body,
         user_agent=USER_AGENT,
         observer=metrics,
+        on_pause=None if together is None else together.tell_pause,
     )
 
 
 def response_cache(
-    settings: CacheSettings, store: ResponseStore, gate: StoreGate, upstream: UpstreamClient
+    settings: Settings,
+    store: ResponseStore,
+    gate: StoreGate,
+    upstream: UpstreamClient,
+    metrics: Metrics,
+    together: Together | None,
 ) -> ResponseCache:
-    """The cache, with what the encoded bodies leave of the memory."""
+    """The cache, with what the encoded bodies and the rows of look-ups leave of the memory."""
     encoded = settings.cache_memory_size // _SHARE_OF_VARIANTS
-    return ResponseCache(
-        memory=MemoryTier(settings.cache_memory_size - encoded),
+    rows = settings.cache_memory_size // _SHARE_OF_ROWS
+    fetch = BatchFetch(
+        ask(upstream),
+        policies=policies(settings),
+        memory_bytes=rows,
+        patience=settings.upstream_timeout,
+        not_before=lambda key: cache.purges.latest(key),  # noqa: PLW0108 - it is made below
+        wall=time.time,
+        clock=time.monotonic,
+    )
+    cache = ResponseCache(
+        memory=MemoryTier(settings.cache_memory_size - encoded - rows),
         store=store,
         gate=gate,
-        fetch=ask(upstream),
+        fetch=fetch,
         policies=policies(settings),
         queue_size=settings.store_queue_size,
         wall=time.time,
         clock=time.monotonic,
+        flights=None if together is None else together.flights,
+        # A moment longer than the client's own limit, whose error says more.
+        patience=settings.upstream_timeout + 1.0,
+        disbelieved=lambda key: metrics.failed(key.operation.name, "implausible-emptied"),
     )
+    return cache
 
 
 def client_rules(settings: FrontSettings) -> tuple[ClientQuotas | None, Networks]:
@@ -156,18 +215,32 @@ def client_rules(settings: FrontSettings) -> tuple[ClientQuotas | None, Networks
     return ClientQuotas(limits, time.monotonic) if limits else None, trusted
 
 
-async def share(
-    quotas: ClientQuotas, redis_url: str, gate: ContainerGate, parts: AsyncExitStack
-) -> None:
-    """Count together with the other gateways that use this Redis, which may sleep as well."""
+async def meeting_place(settings: Settings, fleet: Fleet, parts: AsyncExitStack) -> Together | None:
+    """Where this gateway meets the others that use the same Redis, which may sleep as well."""
+    if settings.redis_url is None:
+        return None
     # Imported only where it is used: it takes 22 MB, and most gateways have no Redis.
-    from redis.asyncio import from_url  # noqa: PLC0415
+    from app.coordination.link import RedisLink, connect  # noqa: PLC0415
+    from app.coordination.together import Together  # noqa: PLC0415
 
+    redis = await parts.enter_async_context(connect(settings.redis_url.get_secret_value()))
+    door = ContainerGate(fleet, "redis", within=settings.container_startup_timeout)
+    together = Together(RedisLink(redis, door, time.monotonic), realm=realm(settings))
+    parts.push_async_callback(together.aclose)
+    return together
+
+
+def realm(settings: UpstreamSettings) -> str:
+    """What the keys in Redis begin with: gateways of different upstreams share no answers."""
+    return "drawbridge:" + blake2b(settings.estfor_api_url.encode(), digest_size=4).hexdigest()
+
+
+async def share(quotas: ClientQuotas, together: Together, parts: AsyncExitStack) -> None:
+    """Count together with the other gateways."""
     from app.middleware.shared_quota import SharedQuotas  # noqa: PLC0415
 
-    redis = from_url(redis_url, socket_timeout=1, socket_connect_timeout=1)
-    await parts.enter_async_context(redis)
-    await parts.enter_async_context(SharedQuotas(quotas, redis, enter=gate.enter))
+    link = together.link
+    await parts.enter_async_context(SharedQuotas(quotas, link.redis, enter=link.door.enter))
 
 
 async def _greet(store: ResponseStore) -> None:

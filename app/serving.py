@@ -8,11 +8,15 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from app.errors import SettingsError
+
+MakeProtocol = Callable[..., asyncio.Protocol]
+"""Makes the protocol of a connection, as uvicorn calls for it."""
 
 _BACKLOG = 2048
 GRACE = 10
@@ -45,12 +49,19 @@ def address(listening: socket.socket) -> str:
 class Server(uvicorn.Server):
     """uvicorn, telling when it is ready, and leaving signals to whoever runs it."""
 
-    def __init__(self, app: ASGIApp, on_ready: Callable[[], None], grace: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        on_ready: Callable[[], None],
+        grace: int,
+        protocol: MakeProtocol | None = None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http="httptools",
+                # It asks for a class, and needs no more than something to call.
+                http="httptools" if protocol is None else cast(type[asyncio.Protocol], protocol),
                 lifespan="auto",
                 log_config=None,
                 access_log=False,
@@ -74,13 +85,18 @@ class Server(uvicorn.Server):
 
 
 async def serve(
-    listening: socket.socket, app: ASGIApp, on_ready: Callable[[], None], *, grace: int = GRACE
+    listening: socket.socket,
+    app: ASGIApp,
+    on_ready: Callable[[], None],
+    *,
+    grace: int = GRACE,
+    protocol: MakeProtocol | None = None,
 ) -> bool:
     """Serve ``app`` until SIGINT or SIGTERM (twice: at once). Whether it ever was ready.
 
-    Requests under way have ``grace`` seconds to end.
+    Requests under way have ``grace`` seconds to end. ``protocol`` is in place of uvicorn's own.
     """
-    server = Server(app, on_ready, grace)
+    server = Server(app, on_ready, grace, protocol)
 
     def stop(_: int, __: FrameType | None) -> None:
         server.force_exit = server.should_exit
@@ -92,10 +108,12 @@ async def serve(
 
 
 @contextlib.asynccontextmanager
-async def beside(listening: socket.socket, app: ASGIApp) -> AsyncIterator[None]:
+async def beside(
+    listening: socket.socket, app: ASGIApp, protocol: MakeProtocol | None = None
+) -> AsyncIterator[None]:
     """Serve ``app`` in the background while the block runs; it is ready when the block begins."""
     ready = asyncio.Event()
-    server = Server(app, ready.set, grace=1)
+    server = Server(app, ready.set, 1, protocol)
     serving = asyncio.create_task(server.serve([listening]), name="server beside")
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

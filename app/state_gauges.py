@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from app.cache.response_cache import ResponseCache
 from app.containers.fleet import Fleet
 from app.upstream.client import UpstreamClient
+
+TOGETHER: Mapping[str, Callable[[list[float]], float]] = MappingProxyType(
+    {
+        "drawbridge_upstream_up": min,
+        "drawbridge_upstream_breaker_state": max,
+        "drawbridge_upstream_calls_at_once": sum,
+        "drawbridge_cache_entries": sum,
+        "drawbridge_cache_bytes": sum,
+        "drawbridge_store_queue": sum,
+        "drawbridge_store_dropped": sum,
+        # All workers see the same containers.
+        "drawbridge_container_state": max,
+        "drawbridge_container_leases": sum,
+        "drawbridge_container_awake_seconds": max,
+    }
+)
+"""How the states of several workers become one figure, by family."""
 
 
 class StateGauges:
@@ -19,7 +37,7 @@ class StateGauges:
         self._upstream = upstream
         self._fleet = fleet
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterable[Metric]:
         """One family after the other."""
         yield from self._cache_families()
         yield from self._container_families()

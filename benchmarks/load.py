@@ -20,9 +20,12 @@ class Load:
     p99: float
 
 
-def load(url: str, *, seconds: int, connections: int = 64) -> Load:
-    """Ask for ``url`` over and over. Raises ``RuntimeError`` if an answer was not a good one."""
-    command = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url]
+def load(url: str, *, seconds: int, connections: int = 64, header: str = "") -> Load:
+    """Ask for ``url`` over and over, with a ``header`` if there is one. Raises ``RuntimeError``
+    if an answer was not a good one.
+    """
+    more = ["-H", header] if header else []
+    command = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *more, url]
     done = subprocess.run(
         [*on_load_core(), program("wrk"), *command], capture_output=True, text=True, check=True
     )

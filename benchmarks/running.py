@@ -88,12 +88,13 @@ def peer(name: str, folder: Path, size: int) -> Iterator[Running]:
 
 
 @contextmanager
-def gateway(upstream: str, folder: Path) -> Iterator[Running]:
+def gateway(upstream: str, folder: Path, **settings: str) -> Iterator[Running]:
     """The program as users run it, embedded, on ``upstream``; its data is in ``folder``.
 
-    It has its defaults, but for what other servers do not do either (a log line a request) and
-    what would end the measurement: going stale, and refusing somebody who asks this much.
+    It has its defaults, but for what other servers do not do either (a log line a request), what
+    would end the measurement (going stale, refusing somebody who asks this much), and ``settings``.
     """
+    folder.mkdir(exist_ok=True)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
@@ -106,6 +107,7 @@ def gateway(upstream: str, folder: Path) -> Iterator[Running]:
         "DOCKER_HOST": f"unix://{folder}/no-engine.sock",
         "CONTAINER_AUTO_START": "false",
         "CONTAINER_AUTO_STOP": "false",
+        **settings,
     }
     command = [sys.executable, "-m", "app", "serve", "--port", "0"]
     with _announced(command, folder / "gateway.log", environment) as running:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+from prometheus_client import values
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from app.metrics import Metrics
+from app.metrics import Metrics, WorkerPlace
 
 
 def test_what_happened_is_counted_under_the_names_of_the_contract() -> None:
@@ -49,3 +52,71 @@ def test_two_gateways_in_one_process_share_no_figures() -> None:
     one, other = Metrics(), Metrics()
     one.cache("hit", "memory")
     assert 'outcome="hit"' not in other.render().decode()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where workers count. That figures are kept in files is undone afterwards."""
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    yield tmp_path
+    values.close_all_multiprocess_files()  # type: ignore[no-untyped-call]
+
+
+def count(metrics: Metrics, times: int) -> None:
+    for _ in range(times):
+        metrics.request("/players", "GET", 200, 0.01)
+        metrics.cache("hit", "memory")
+
+
+ASKED = 'drawbridge_requests_total{method="GET",route="/players",status="200"}'
+
+
+def test_each_worker_tells_what_all_counted(folder: Path) -> None:
+    workers = []
+    for number, times in enumerate((3, 4)):
+        worker = Metrics(WorkerPlace(number, 2, folder))
+        count(worker, times)
+        workers.append(worker)
+    for worker in workers:
+        text = worker.render().decode()
+        assert f"{ASKED} 7.0" in text
+        assert 'drawbridge_request_seconds_count{route="/players"} 7.0' in text
+        assert 'drawbridge_request_seconds_bucket{le="0.025",route="/players"} 7.0' in text
+        assert 'drawbridge_request_seconds_bucket{le="0.005",route="/players"} 0.0' in text
+
+
+def test_who_takes_the_place_of_a_dead_worker_counts_on_in_the_same_files(folder: Path) -> None:
+    for _ in range(3):
+        count(Metrics(WorkerPlace(0, 1, folder)), 2)
+    last = Metrics(WorkerPlace(0, 1, folder))
+    assert f"{ASKED} 6.0" in last.render().decode()
+    assert {file.name for file in folder.iterdir()} == {"counter_0.db", "histogram_0.db"}
+
+
+def test_several_workers_tell_the_same_families_as_one(folder: Path) -> None:
+    def families(metrics: Metrics) -> set[str]:
+        count(metrics, 1)
+        metrics.answered("players", 200, 0.2)
+        metrics.wake_ended("mongodb", "ready", 0.3)
+        metrics.slept("mongodb", "idle")
+        lines = metrics.render().decode().splitlines()
+        return {line for line in lines if line.startswith("#") and "_created" not in line}
+
+    alone = families(Metrics())
+    assert families(Metrics(WorkerPlace(0, 2, folder))) == alone
+
+
+def test_states_are_told_beside_what_the_workers_counted(folder: Path) -> None:
+    metrics = Metrics(WorkerPlace(0, 1, folder))
+    metrics.observe_states(lambda: [GaugeMetricFamily("drawbridge_depth", "How deep.", 3)])
+    count(metrics, 1)
+    text = metrics.render().decode()
+    assert "drawbridge_depth 3.0" in text
+    assert f"{ASKED} 1.0" in text
+
+
+def test_one_process_keeps_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    count(Metrics(), 1)
+    assert list(tmp_path.iterdir()) == []

@@ -27,7 +27,7 @@ _GRACE = {
     Freshness.INSTANT: 30.0,
 }
 _NEGATIVE_KEEP = 86400.0
-_SKEW = 1.0
+SKEW = 1.0
 """Seconds by which clocks are set back in daily life."""
 _JITTER = 0.1
 
@@ -82,7 +82,7 @@ def judge(stored_at: float, policy: Policy, now: float, stretch: float = 1.0) ->
     A ``stored_at`` in the future means that the clock was set back: nobody knows how old the
     answer is, so it is good enough to give, and to be refreshed.
     """
-    if stored_at > now + _SKEW:
+    if stored_at > now + SKEW:
         return Judgement(Verdict.GRACE, 0.0, 0.0)
     age = max(0.0, now - stored_at)
     ttl = policy.fresh * stretch - age

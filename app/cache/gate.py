@@ -9,6 +9,10 @@ from typing import Protocol
 class StoreGate(Protocol):
     """Says whether the store may be used now, and gets it woken when not."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the store is up now; looking wakes nobody."""
+
     def enter(self) -> AbstractContextManager[object] | None:
         """Use the store if that is possible without waiting.
 
@@ -25,6 +29,8 @@ class StoreGate(Protocol):
 
 class OpenGate:
     """For a store that is always there."""
+
+    is_open = True
 
     def enter(self) -> AbstractContextManager[object]:
         return nullcontext()

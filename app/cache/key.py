@@ -22,7 +22,7 @@ from app.kingdom.catalogue import Match
 from app.kingdom.operation import Kind, Operation, Parameter
 
 MAX_VALUES = 2000
-"""Values that one array may have; the game's clients send up to 500."""
+"""Values that one array may have. More than 500 ids are asked for in parts: ``batches.py``."""
 MAX_PATH_VALUE = 128
 
 _HEX_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]+")

@@ -8,7 +8,7 @@ full it does not keep everything that is put (``admission.py``), which is in the
 from __future__ import annotations
 
 from collections import OrderedDict
-from itertools import chain
+from itertools import chain, islice
 
 from app.cache.admission import Popularity, contest
 from app.cache.store import Entry, StoreStats
@@ -19,6 +19,9 @@ _LARGEST_SHARE = 4
 """An entry over this part (a quarter) of the tier would push out too many others."""
 _WINDOW_SHARE = 50
 """The part (2 %) that is for what came last, so that a burst is answered from memory."""
+
+_LOOKED_AT = 4
+"""How many for each that is wanted ``hottest`` looks at: it must not take long."""
 
 
 def _weight(entry: Entry) -> int:
@@ -124,6 +127,17 @@ class MemoryTier:
         for key in old:
             self.delete(key)
         return len(old)
+
+    def has_room(self, entry: Entry) -> bool:
+        """Whether ``entry`` could be put without anything else having to go."""
+        weight = _weight(entry)
+        return weight <= self._largest and self.stats().size + weight <= self._main_size
+
+    def hottest(self, count: int) -> list[str]:
+        """``count`` keys of those used last, the one asked for most often first."""
+        lately = islice(reversed(self._main.entries), _LOOKED_AT * count)
+        recent = [*reversed(self._window.entries), *lately][: _LOOKED_AT * count]
+        return sorted(recent, key=self._popularity.of, reverse=True)[:count]
 
     def stats(self) -> StoreStats:
         """How many entries are here, and what counts against ``max_bytes``; costs nothing."""

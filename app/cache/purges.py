@@ -7,8 +7,9 @@ one answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 from typing import Any
@@ -83,6 +84,21 @@ class Purges:
             return None
         hits = [purge for purge in self._about(key) if asked_at <= purge.at]
         return max(hits, key=lambda purge: purge.hard, default=None)
+
+    def none_after(self, now: float) -> bool:
+        """Date back to ``now`` the purges of a time to come; whether there were any.
+
+        The clock was wrong when they were made, or is now. As they are they would hit everything
+        that is fetched until then.
+        """
+        early = [purge for purge in self if purge.at > now]
+        for purge in early:
+            self._by_scope[purge.scope][purge.what, purge.hard] = replace(purge, at=now)
+        return bool(early)
+
+    def latest(self, key: RequestKey) -> float:
+        """When answers to ``key`` were last purged; minus infinity if they never were."""
+        return max((purge.at for purge in self._about(key)), default=-math.inf)
 
     def dump(self) -> bytes:
         """All of them as JSON, for ``load``."""

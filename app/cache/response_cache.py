@@ -9,18 +9,12 @@ the client wants nothing but what is known, does the request wait for the store.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from hashlib import blake2b
-from typing import Protocol
 
-import structlog
-from cachetools import TTLCache
-
-from app.cache.flight import FlightTable
+from app.cache.fetches import Fetch, Fetches, Memory
 from app.cache.freshness import (
     Judgement,
     Policies,
@@ -34,42 +28,21 @@ from app.cache.gate import StoreGate
 from app.cache.key import RequestKey
 from app.cache.memory import MemoryTier
 from app.cache.outcome import Outcome, Source
-from app.cache.purges import Purge, Purges, Scope
+from app.cache.purge_book import PurgeBook
+from app.cache.purges import Purge, Scope
+from app.cache.shared_flight import Alone, Flights
 from app.cache.store import Entry, ResponseStore
+from app.cache.store_lookup import StoreLookup
+from app.cache.warm_up import WarmUp
 from app.cache.write_behind import WriteBehind
-from app.errors import ContainerError, RequestRefused, StoreError, UpstreamError, UpstreamTimeout
+from app.errors import ContainerError, RequestRefused, StoreError, UpstreamError
 
-_log = structlog.get_logger(__name__)
-STORE_PATIENCE = 0.5
-"""Seconds that a client waits for the store's answer while the upstream could be asked."""
 KNOWN_PATIENCE = 1.0
 """Seconds that a client who could be given an old answer waits for a new one."""
-_PURGES = "purges"
-"""Where the store keeps the purges; no digest looks like it."""
+MOMENT, MOST_JUDGED = 0.1, 256
+"""For how many seconds, and for how many answers, a judgement stands."""
 EARLY = 10.0
 """Fetch times before the end of which no answer is renewed early: the chance is one in 20,000."""
-RETRY_PAUSE = 1.0
-"""Seconds after a failure in which the upstream (for a known answer) or the store is left alone."""
-
-
-class Answer(Protocol):
-    """What a fetch brings: a complete, plausible answer of the upstream."""
-
-    @property
-    def status(self) -> int: ...
-    @property
-    def content_type(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...
-    @property
-    def seconds(self) -> float: ...
-
-
-class Fetch(Protocol):
-    """Asks the upstream; raises ``UpstreamError``. Nobody waits for what is in the background."""
-
-    def __call__(self, key: RequestKey, *, background: bool) -> Awaitable[Answer]: ...
-
 
 Admit = Callable[[], Awaitable[None]]
 """Whether a client may have the upstream asked: raises ``RequestRefused`` if not."""
@@ -97,35 +70,69 @@ class ResponseCache:
         wall: Callable[[], float],
         clock: Callable[[], float],
         chance: Callable[[], float] = random.random,
+        flights: Flights | None = None,
+        patience: float | None = None,
+        disbelieved: Callable[[RequestKey], None] = lambda _: None,
     ) -> None:
+        """``patience``: seconds that a client waits for what nobody knows; ``None``: for ever."""
         self.memory = memory
         self.store = store
         self.policies = policies
         self.writer = WriteBehind(store, gate, queue_size)
-        self._gate = gate
-        self._fetch = fetch
+        self.purges = PurgeBook(store, gate, self.writer, wall)
+        self._lookup = StoreLookup(store, gate, self.writer, self.purges, clock)
+        self._fetches = Fetches(
+            fetch,
+            flights=flights or Alone(),
+            memory=Memory(
+                self._remember, self._take_over, self._is_fresh, self._is_purged, disbelieved
+            ),
+            wall=wall,
+            clock=clock,
+        )
+        self._warm_up = WarmUp(memory, store, gate, self.writer, clock=clock, wall=wall)
+        self._warm_up.begin()
         self._wall = wall
+        self._judged: dict[str, Outcome] = {}
+        self._judged_at = 0.0
         self._chance = chance
-        self._clock = clock
-        self._store_rests_until = -math.inf
-        self._lookups: FlightTable[Entry | None] = FlightTable()
-        self._fetches: FlightTable[Entry] = FlightTable()
-        self.purges = Purges()
-        self._purges_known = False
-        self._chores: FlightTable[None] = FlightTable()
-        self._failed: TTLCache[str, UpstreamError] = TTLCache(10_000, RETRY_PAUSE, timer=clock)
+        self._patience = patience
 
     def peek(self, key: RequestKey) -> Outcome | None:
-        """The answer if memory has one that may be given at once; costs no waiting at all."""
+        """The answer if memory has one that may be given at once; costs no waiting at all.
+
+        What was judged a moment ago is not judged again, and counts as asked for once.
+        """
+        now = self._wall()
+        outcome = self._judged.get(key.digest)
+        if (
+            outcome is not None
+            and self._judged_at <= now < self._judged_at + MOMENT
+            and self.memory.look(key.digest) is outcome.entry
+        ):
+            return outcome
         entry = self.memory.get(key.digest)
         if entry is None:
             return None
         judgement = self._judge(key, entry)
         if judgement.verdict not in (Verdict.FRESH, Verdict.GRACE):
             return None
-        if judgement.verdict is Verdict.GRACE or self._nearly_over(entry, judgement):
-            self._refresh(key)
-        return Outcome(entry, Source.MEMORY, judgement)
+        outcome = Outcome(entry, Source.MEMORY, judgement)
+        if judgement.verdict is Verdict.GRACE:
+            self._fetches.refresh(key, entry)
+        elif self._nearly_over(entry, judgement):
+            self._fetches.refresh(key, entry, early=True)
+        elif judgement.ttl > EARLY * entry.fetch_seconds + MOMENT:
+            self._keep_judged(outcome, now)
+        return outcome
+
+    def _keep_judged(self, outcome: Outcome, now: float) -> None:
+        """Let it stand for a moment, in which only a purge or a newer answer can change it."""
+        if not self._judged_at <= now < self._judged_at + MOMENT:
+            self._judged.clear()
+            self._judged_at = now
+        if len(self._judged) < MOST_JUDGED:
+            self._judged[outcome.entry.key] = outcome
 
     async def answer(self, key: RequestKey, admit: Admit = _admit) -> Outcome:
         """The best answer that can be had. ``admit`` is asked before the upstream is, and may
@@ -141,7 +148,7 @@ class ResponseCache:
         if known and known.judgement.verdict in (Verdict.FRESH, Verdict.GRACE):
             self.memory.put(known.entry)
             if known.judgement.verdict is Verdict.GRACE:
-                self._refresh(key)
+                self._fetches.refresh(key, known.entry)
             return known
         try:
             outcome = await self._ask(key, known, admit)
@@ -169,30 +176,34 @@ class ResponseCache:
             return outcome
         entry, source = self.memory.look(key.digest), Source.MEMORY
         if entry is None:
-            entry, source = await self._awaited_lookup(key), Source.STORE
+            entry, source = await self._lookup.awaited(key.digest), Source.STORE
         return self._found(key, entry, source)
 
     def purge(self, purge: Purge) -> None:
         """Let ``purge`` count, at once here and for ever; no answer is looked for."""
-        self.purges.add(purge)
+        self.purges.enter(purge)
+        self._judged.clear()
         if purge.hard and purge.scope is Scope.ALL:
             self.memory.clear()
-        if self._purges_known:
-            self.writer.add(self._record_of_purges())
-        else:
-            self._chores.start(_PURGES, self._learn_purges_when_awake)
+
+    def adopt(self, entry: Entry) -> None:
+        """Take over what another process fetched, if an older answer is in memory here."""
+        if self.memory.look(entry.key) is not None:
+            self.memory.put(entry)
 
     async def aclose(self) -> None:
         """End what is under way and write what waits to be written."""
-        await self._chores.aclose()
-        await self._lookups.aclose()
+        await self._warm_up.aclose()
+        await self.purges.aclose()
+        await self._lookup.aclose()
         await self._fetches.aclose()
         await self.writer.aclose()
 
     async def _known(self, key: RequestKey) -> Outcome | None:
         entry, source = self.memory.look(key.digest), Source.MEMORY
         if entry is None:
-            entry, source = await self._quick_lookup(key), Source.STORE
+            entry, source = await self._lookup.at_once(key.digest), Source.STORE
+            self._warm_up.begin()
         return self._found(key, entry, source)
 
     def _found(self, key: RequestKey, entry: Entry | None, source: Source) -> Outcome | None:
@@ -203,18 +214,17 @@ class ResponseCache:
         return None if judgement.verdict is Verdict.EXPIRED else Outcome(entry, source, judgement)
 
     async def _ask(self, key: RequestKey, known: Outcome | None, admit: Admit) -> Outcome:
-        failed = self._failed.get(key.digest)
+        failed = self._fetches.failure(key)
         if known and failed:
-            raise failed.with_traceback(None)
-        if key.digest not in self._fetches:
+            raise failed
+        older = known.entry if known else None
+        if not self._fetches.under_way(key, older):
             await admit()
-        collapsed = key.digest in self._fetches
-        flight = self._fetches.start(key.digest, lambda: self._fetch_and_remember(key, False))
-        await asyncio.wait({flight}, timeout=KNOWN_PATIENCE if known else None)
-        if not flight.done():
-            late = self._failed[key.digest] = UpstreamTimeout("The upstream takes its time.")
-            raise late
-        entry = await asyncio.shield(flight)
+        collapsed = self._fetches.under_way(key, older)
+        entry = await self._fetched(key, older)
+        if collapsed and self._judge(key, entry).verdict is Verdict.EXPIRED:
+            # What was joined had been asked before a purge that wants it gone.
+            entry = await self._fetched(key, older)
         return Outcome(
             entry,
             Source.UPSTREAM,
@@ -224,18 +234,23 @@ class ResponseCache:
             stored=is_storable(entry.status),
         )
 
+    async def _fetched(self, key: RequestKey, known: Entry | None) -> Entry:
+        flight = self._fetches.wanted(key, known)
+        patience = self._patience if known is None else KNOWN_PATIENCE
+        await asyncio.wait({flight}, timeout=patience)
+        if not flight.done():
+            raise self._fetches.took_too_long(key)
+        return await asyncio.shield(flight)
+
     async def _remembered(self, key: RequestKey, known: Outcome | None) -> Outcome | None:
         """The upstream gave nothing: what is remembered is better, so now wait for the store."""
         if known is None:
-            known = self._found(key, await self._awaited_lookup(key), Source.STORE)
+            entry = await self._lookup.awaited(key.digest)
+            known = self._found(key, entry, Source.STORE)
         if known is None:
             return None
         self.memory.put(known.entry)
         return replace(known, upstream_failed=True)
-
-    def _refresh(self, key: RequestKey) -> None:
-        if key.digest not in self._failed:
-            self._fetches.start(key.digest, lambda: self._fetch_and_remember(key, True))
 
     def _nearly_over(self, entry: Entry, judgement: Judgement) -> bool:
         """Whether this request is the one that renews a hot answer before it is stale."""
@@ -244,99 +259,24 @@ class ResponseCache:
             judgement.ttl, entry.fetch_seconds, 1.0 - self._chance()
         )
 
-    async def _fetch_and_remember(self, key: RequestKey, background: bool) -> Entry:
-        try:
-            answer = await self._fetch(key, background=background)
-        except UpstreamError as error:
-            # A copy: the error itself holds on to all that was read until it was raised.
-            self._failed[key.digest] = UpstreamError(error.detail, retry_after=error.retry_after)
-            raise
-        entry = self._entry(key, answer)
-        if is_storable(entry.status):
-            self._remember(entry)
-        elif entry.status >= 500:
-            self._failed[key.digest] = UpstreamError(f"The upstream answered {entry.status}.")
-        return entry
-
-    def _remember(self, entry: Entry) -> None:
-        before = self.memory.look(entry.key)
+    def _remember(self, entry: Entry, known: Entry | None) -> None:
+        # What is too large for memory is known from the store alone.
+        before = self.memory.look(entry.key) or known
         from_the_future = before is not None and before.stored_at > entry.stored_at
         if from_the_future:
             self.memory.delete(entry.key)
         self.memory.put(entry)
         self.writer.add(entry, overrule=from_the_future)
+        self._warm_up.list_again()
 
-    def _entry(self, key: RequestKey, answer: Answer) -> Entry:
-        return Entry(
-            key=key.digest,
-            target=key.title,
-            status=answer.status,
-            content_type=answer.content_type,
-            body=answer.body,
-            etag=f'"{blake2b(answer.body, digest_size=16).hexdigest()}"',
-            stored_at=self._wall(),
-            fetch_seconds=answer.seconds,
-        )
+    def _take_over(self, entry: Entry) -> None:
+        self.memory.put(entry)
 
-    async def _quick_lookup(self, key: RequestKey) -> Entry | None:
-        """Look in the store unless that would make the client wait for it to wake."""
-        waiting = self.writer.waiting(key.digest)
-        if waiting is not None:
-            return waiting
-        lease = self._gate.enter()
-        if lease is None:
-            return None
-        with lease:
-            if self._clock() < self._store_rests_until:
-                return None
-            try:
-                async with asyncio.timeout(STORE_PATIENCE):
-                    return await self._lookups.join(key.digest, lambda: self._read(key.digest))
-            except (TimeoutError, StoreError) as error:
-                self._store_rests_until = self._clock() + RETRY_PAUSE
-                _log.info("the store did not answer", reason=str(error) or "too slow")
-                return None
+    def _is_fresh(self, key: RequestKey, entry: Entry) -> bool:
+        return is_storable(entry.status) and self._judge(key, entry).verdict is Verdict.FRESH
 
-    async def _awaited_lookup(self, key: RequestKey) -> Entry | None:
-        waiting = self.writer.waiting(key.digest)
-        if waiting is not None:
-            return waiting
-        with await self._gate.open():
-            return await self._lookups.join(key.digest, lambda: self._read(key.digest))
-
-    async def _read(self, digest: str) -> Entry | None:
-        # The flight may outlive its askers, so it holds a lease of its own.
-        lease = self._gate.enter()
-        if lease is None:
-            return None
-        with lease:
-            # What was purged before a restart must be known before an answer from then is given.
-            if not self._purges_known:
-                await self._chores.join(_PURGES, self._learn_purges)
-            return await self.store.get(digest)
-
-    async def _learn_purges_when_awake(self) -> None:
-        with await self._gate.open():
-            await self._learn_purges()
-
-    async def _learn_purges(self) -> None:
-        record = await self.store.get(_PURGES)
-        ours = list(self.purges)
-        if record is not None:
-            try:
-                self.purges = Purges.load(record.body)
-            except ValueError:
-                _log.warning("the purges of the past cannot be read; everything is stale now")
-                ours.append(Purge(Scope.ALL, "", self._wall()))
-        for purge in ours:
-            self.purges.add(purge)
-        self._purges_known = True
-        if ours:
-            self.writer.add(self._record_of_purges())
-
-    def _record_of_purges(self) -> Entry:
-        now, text = self._wall(), self.purges.dump()
-        return Entry(_PURGES, "purges", 200, "application/json", text, '""', now, 0.0)
+    def _is_purged(self, key: RequestKey, entry: Entry) -> bool:
+        return self.purges.of(key, entry.stored_at - entry.fetch_seconds) is not None
 
     def _judge(self, key: RequestKey, entry: Entry) -> Judgement:
         policy = self.policies.of(key.operation.freshness, entry.status)

@@ -19,6 +19,12 @@ class ContainerGate:
         self._capability = capability
         self._within = within
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the container is up now; looking wakes nobody."""
+        name = self._guarded()
+        return name is None or self._fleet.is_ready(name)
+
     def enter(self) -> AbstractContextManager[object] | None:
         """A lease if the container is ready now; else ``None``, and it is being woken."""
         name = self._guarded()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.config import ContainerSettings
 from app.containers.spec import Priority, Spec
@@ -42,6 +42,10 @@ class FleetPolicy:
             file_specs=load_spec_file(file) if file else (),
             scope=settings.container_scope,
         )
+
+    def without_stops(self) -> FleetPolicy:
+        """The same, but nothing is stopped for being idle."""
+        return replace(self, auto_stop=False)
 
     def idle_timeout_of(self, spec: Spec) -> float:
         """Its own, or that of its priority."""

@@ -1,7 +1,9 @@
 """The upstream's 71 operations as data, and how a path finds its operation.
 
 Read from the upstream's published contract and from its clients (docs/reference/upstream.md
-names the doubts). Defaults are given only where the contract states them.
+names the doubts). Defaults are given only where the contract states them. Which field a list of
+ids is looked up in is read from the parameter's description and the published type of the rows;
+where an answer does not bear it out, the cache does without (docs/decisions, 0011).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from app.kingdom.operation import Freshness, Kind, Operation, Parameter, Shape
+from app.kingdom.operation import Freshness, Kind, LookUp, Operation, Parameter, Shape
 
 STATIC, SLOW, LIVE, INSTANT = (
     Freshness.STATIC,
@@ -81,6 +83,7 @@ _ACTIVITIES = (
     _SIMPLIFIED,
 )
 _USER_ADDRESS = _address("userAddress", "Only this wallet.")
+_BY_TOKEN_ID = LookUp("tokenIds", "tokenId")
 
 
 def _get(
@@ -93,8 +96,11 @@ def _get(
     summary: str,
     *query: Parameter,
     key: str | None = "id",
+    look_up: LookUp | None = None,
 ) -> Operation:
-    return Operation("GET", path, envelope, shape, entity, key, freshness, tag, summary, query)
+    return Operation(
+        "GET", path, envelope, shape, entity, key, freshness, tag, summary, query, look_up=look_up
+    )
 
 
 def _multi(
@@ -105,10 +111,13 @@ def _multi(
     tag: str,
     summary: str,
     body: Parameter,
+    field: str,
     *query: Parameter,
+    columns: tuple[tuple[str, str], ...] = (),
 ) -> Operation:
+    look_up = LookUp(body.name, field, columns)
     return Operation(
-        "POST", path, envelope, LIST, entity, "id", freshness, tag, summary, query, body
+        "POST", path, envelope, LIST, entity, "id", freshness, tag, summary, query, body, look_up
     )
 
 
@@ -145,32 +154,36 @@ PLAYERS: tuple[Operation, ...] = (
     _get("/players", "players", LIST, "Player", LIVE, "Players", "Heroes",
          Parameter("names", Kind.NAMES, "Only heroes of these names, in any case."),
          _TOKEN_IDS, _ids("avatarIds", "Only heroes with these avatars."), *_page("id"),
-         _address("owner", "Only heroes of this wallet."), _EXACT_NAME, _NAME, *_HEROES),
+         _address("owner", "Only heroes of this wallet."), _EXACT_NAME, _NAME, *_HEROES,
+         look_up=_BY_TOKEN_ID),
     _get("/players/{id}", "player", OBJECT, "Player", LIVE, "Players", "One hero"),
     _multi("/players/multi", "players", "Player", LIVE, "Players", "Heroes of many wallets",
-           Parameter("owners", Kind.ADDRESS, "Addresses of the wallets."),
+           Parameter("owners", Kind.ADDRESS, "Addresses of the wallets."), "owner",
            *_page("id"), *_HEROES),
     _get("/queued-actions", "queuedActions", LIST, "QueuedAction", LIVE, "Players",
          "What heroes do and did", _ACTIVE_QUEUE, *_page("queueId"), _PLAYER_ID),
     _multi("/queued-actions/multi", "queuedActions", "QueuedAction", LIVE, "Players",
            "What many heroes do and did", Parameter("playerIds", Kind.IDS, "Ids of the heroes."),
-           _ACTIVE_QUEUE, *_page("queueId")),
+           "playerId", _ACTIVE_QUEUE, *_page("queueId"),
+           # The contract sorts by queueId; the published type calls that field queuedId.
+           columns=(("queueId", "queuedId"),)),
     _get("/activities", "activities", LIST, "Activity", LIVE, "Players",
          "What happened; slow without a filter", *_ACTIVITIES, _USER_ADDRESS, *_page("timestamp")),
     _get("/activities/{userAddress}", "activities", LIST, "Activity", LIVE, "Players",
          "What happened to one wallet", *_ACTIVITIES, *_page("timestamp")),
     _get("/avatars", "avatars", LIST, None, STATIC, "Players", "Avatars of heroes"),
     _get("/user-item-nfts/{userAddress}", "userItemNFTs", LIST, "UserItemNFT", LIVE, "Players",
-         "Items of a wallet", _TOKEN_IDS, *_page("tokenId"), _SLOT),
+         "Items of a wallet", _TOKEN_IDS, *_page("tokenId"), _SLOT, look_up=_BY_TOKEN_ID),
     _multi("/user-item-nfts/multi", "userItemNFTs", "UserItemNFT", LIVE, "Players",
            "Items of many wallets",
-           Parameter("userAddresses", Kind.ADDRESS, "Addresses of the wallets."),
+           Parameter("userAddresses", Kind.ADDRESS, "Addresses of the wallets."), "user",
            _TOKEN_IDS, *_page("tokenId"), _SLOT),
     _get("/player-self-mades/{playerId}", "playerSelfMade", OBJECT, "PlayerSelfMade", SLOW,
          "Players", "What a hero made itself", *_page(None)),
     _multi("/player-self-mades/multi", "playerSelfMades", "PlayerSelfMade", SLOW, "Players",
            "What many heroes made themselves",
-           Parameter("playerIds", Kind.IDS, "Ids of the heroes."), *_page(None)),
+           # The only id in a row is its own, and one is found at /player-self-mades/{playerId}.
+           Parameter("playerIds", Kind.IDS, "Ids of the heroes."), "id", *_page(None)),
     _get("/last-full-equipments/{userAddress}/{playerId}/{skill}", "lastFullEquipments", LIST,
          "LastFullEquipment", SLOW, "Players", "What a hero last wore for a skill"),
     _get("/users", "users", LIST, "User", SLOW, "Players", "Wallets", *_page("id")),
@@ -234,7 +247,8 @@ MARKET: tuple[Operation, ...] = (
     _get("/items", "items", LIST, "Item", SLOW, "Market", "Items", *_page("id"), _TOKEN_IDS,
          _text("tokenIds_ge", "Token ids from here; with tokenIds_le."),
          _text("tokenIds_le", "Token ids up to here; with tokenIds_ge."),
-         _flag("isSellableToShop", "true: only what the shop buys."), _AVAILABLE, key="tokenId"),
+         _flag("isSellableToShop", "true: only what the shop buys."), _AVAILABLE, key="tokenId",
+         look_up=_BY_TOKEN_ID),
     _get("/items/{id}", "item", OBJECT, "Item", SLOW, "Market", "One item", key="tokenId"),
     _get("/shop-items", "shopItems", LIST, "ShopItem", STATIC, "Market", "What the shop sells",
          *_page("id"), key="tokenId"),

@@ -60,13 +60,32 @@ class Parameter:
         return self.kind in (Kind.IDS, Kind.NAMES)
 
 
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """That a list of ids can be given, and which rows are found by it.
+
+    ``parameter`` (of the query, or the field of the body) holds the ids; the rows that it finds
+    are those whose ``field`` is one of them: one row each or many. ``columns`` are the names that
+    ``orderBy`` has for fields of another name.
+    """
+
+    parameter: str
+    field: str
+    columns: tuple[tuple[str, str], ...] = ()
+
+    def field_of(self, column: str) -> str:
+        """The field of a row that ``orderBy=column`` sorts by."""
+        return dict(self.columns).get(column, column)
+
+
 @dataclass(frozen=True)
 class Operation:
     """One of the upstream's operations.
 
     ``path`` is a template without trailing slash, ``envelope`` the top-level key of its 200
     answer, ``entity`` the class of its rows in the game's published types, ``record_key`` the
-    field that tells rows apart, ``body`` the field of a POST body that holds the list of ids.
+    field that tells rows apart, ``body`` the field of a POST body that holds the list of ids,
+    ``look_up`` how rows follow from a list of ids.
     """
 
     method: str
@@ -80,6 +99,7 @@ class Operation:
     summary: str
     query: tuple[Parameter, ...] = ()
     body: Parameter | None = None
+    look_up: LookUp | None = None
 
     @cached_property
     def name(self) -> str:

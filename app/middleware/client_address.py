@@ -19,6 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 CLIENT = "client"
 """Where in ``scope["state"]`` the client's address is left."""
 
+FORWARDED = frozenset([b"x-forwarded-for", b"forwarded"])
+"""The header fields that ``client_of`` reads, and no others."""
+
 _UNKNOWN = "unknown"
 _MOST_HOPS, _LONGEST_HOP = 32, 80
 _MEMO = 4096

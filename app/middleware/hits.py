@@ -4,13 +4,18 @@ It answers only what needs nothing else: a question read before, an answer in me
 given as it is, in an encoding that is made already, to a request without special wishes. What is
 given, and its header fields, come from the same functions as on the ordinary way; everything else
 goes that way.
+
+``Hits.answer`` is the one place where that is decided. It is asked by the layer, for requests that
+a server has read, and by ``fast_hits.py``, for those whose bytes were seen before.
 """
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cachetools import LRUCache
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,37 +30,91 @@ from app.cache.response_cache import ResponseCache
 from app.cache.store import Entry
 from app.cache.variants import Variants
 from app.metrics import Metrics
-from app.middleware.observe import ROUTE
-from app.middleware.request_id import request_id_of
+from app.middleware.client_address import CLIENT, FORWARDED
+from app.middleware.observe import Note
+from app.middleware.rate_limit import RateLimit
+from app.middleware.request_id import decent_id, new_id
+
+LEARN = "drawbridge.learn"
+"""Where in the scope a server leaves a ``Learn``, if it knows the bytes that the request was."""
 
 _SPECIAL = frozenset(
     [b"origin", b"cache-control", b"if-match", b"content-length", b"transfer-encoding", b"expect"]
 )
 """Fields that another layer has something to say to."""
-_KEPT = 8192
-
-Note = Callable[[Scope, int, float], None]
-"""Counts and logs a request that was answered here: scope, status, seconds."""
-
-
-TakeHit = Callable[[Scope], Sequence[tuple[bytes, bytes]] | None]
-"""Counts a hit against its client's quota: fields for the answer, ``None`` if it is used up."""
+_UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no field may contain; the server refuses to send it."""
+_KEPT = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class _Wishes:
-    accept_encoding: str
+@dataclass(slots=True)
+class Asked:
+    """What a request without special wishes asks: all that its answer and its log line need,
+    except what changes from one moment, and from one client, to the next.
+    """
+
+    question: Canonical
+    method: str
+    path: str
+    encoding: Encoding | None
+    """What the client likes best; ``None`` is identity."""
     if_none_match: list[str]
+    request_id: str | None
+    """The client's own, if it sent a decent one."""
+    forwarded: Fields
+    """The fields that may say who the client is."""
+    head: Head | None = None
+    """What its answer was headed by last, in case that is still right."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rendered:
-    """The fields of an answer, good for one second of its age."""
+class Head:
+    """An answer without its body, good for one second of its age."""
 
-    entry: Entry
-    second: tuple[int, int]
-    answer: Fields
-    body: Fields
+    __slots__ = ("_block", "_judgement", "_marks", "encoding", "fields", "silent", "status", "word")
+
+    def __init__(
+        self, outcome: Outcome, encoding: Encoding | None, status: int, fields: Fields, silent: bool
+    ) -> None:
+        # Not the outcome itself: its entry would be kept here when memory has given it up.
+        self._judgement = outcome.judgement
+        self._marks = _marks(outcome)
+        self._block: bytes | None = None
+        self.encoding = encoding
+        self.status = status
+        self.fields = fields
+        self.silent = silent
+        self.word = outcome.word
+
+    def is_of(self, outcome: Outcome, encoding: Encoding | None) -> bool:
+        """Whether it is right for this answer too, to the same question."""
+        if self.encoding is not encoding:
+            return False
+        return self._judgement is outcome.judgement or self._marks == _marks(outcome)
+
+    @property
+    def block(self) -> bytes | None:
+        """The fields as they are sent, but for the end of the last line; ``None`` if there is one
+        among them that no server may send.
+        """
+        if self._block is None:
+            self._block = _block(self.fields)
+        return self._block
+
+
+class Given(NamedTuple):
+    """The answer to a request; ``standing`` is the value of its last field, ``RateLimit``, which
+    is there if ``Hits`` knows limits.
+    """
+
+    outcome: Outcome
+    head: Head
+    standing: bytes
+    body: bytes
+
+
+Learn = Callable[[Asked, "Hits"], None]
+"""Called with what a request was, when it was answered here and may be so again."""
+_Kind = tuple[str, tuple[str, ...], Encoding | None, int, str]
 
 
 class Hits:
@@ -70,7 +129,7 @@ class Hits:
         metrics: Metrics,
         *,
         note: Note,
-        take_hit: TakeHit | None = None,
+        limit: RateLimit | None = None,
     ) -> None:
         self._app = app
         self._questions = questions
@@ -78,91 +137,118 @@ class Hits:
         self._variants = variants
         self._metrics = metrics
         self._note = note
-        self._take_hit = take_hit
-        self._rendered: LRUCache[tuple[str, str, Encoding | None], _Rendered] = LRUCache(_KEPT)
+        self._limit = limit
+        self._limits: Fields = [] if limit is None else [limit.policy, (b"ratelimit", b"")]
+        self._heads: LRUCache[_Kind, Head] = LRUCache(_KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             began = time.perf_counter()
-            asked = (scope["method"], scope["raw_path"], scope["query_string"])
-            question = self._questions.known(*asked)
-            wishes = _wishes(scope["headers"]) if question is not None else None
-            if question is not None and wishes is not None:
-                outcome = self._cache.peek(question.key)
-                if outcome is not None:
-                    made = self._made(outcome.entry, wishes.accept_encoding)
-                    taken = self._take(scope) if made is not None else None
-                    if made is not None and taken is not None:
-                        await self._give(question, outcome, wishes, made, taken, scope, send, began)
-                        return
+            asked = self._read(scope)
+            if asked is not None:
+                client = scope["state"][CLIENT]
+                given = self.answer(asked, client)
+                if given is not None:
+                    await self._give(asked, given, client, scope, send, began)
+                    return
         await self._app(scope, receive, send)
 
-    async def _give(
-        self,
-        question: Canonical,
-        outcome: Outcome,
-        wishes: _Wishes,
-        made: tuple[Encoding | None, bytes],
-        taken: Sequence[tuple[bytes, bytes]],
-        scope: Scope,
-        send: Send,
-        began: float,
-    ) -> None:
-        encoding, body = made
-        rendered = self._render(question, outcome, encoding, len(body))
-        status = outcome.entry.status
-        if wishes.if_none_match and status == 200:
-            tag = tag_of(outcome.entry.etag, encoding)
-            condition = evaluate(scope["method"], tag, (), wishes.if_none_match)
-            status = 304 if condition is Condition.NOT_MODIFIED else 200
-        scope[ROUTE] = question.key.operation.path
-        silent = status == 304 or scope["method"] == "HEAD"
-        fields = rendered.answer if status == 304 else rendered.answer + rendered.body
-        request_id = request_id_of(scope["headers"])
-        scope.setdefault("state", {})["request_id"] = request_id
-        start = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [*fields, *taken, (b"x-request-id", request_id.encode())],
-        }
-        await send(start)
-        await send({"type": "http.response.body", "body": b"" if silent else body})
-        self._metrics.cache(outcome.word, outcome.source)
-        self._note(scope, status, time.perf_counter() - began)
-
-    def _take(self, scope: Scope) -> Sequence[tuple[bytes, bytes]] | None:
-        """Count the hit against the client's quota; ``None``: it has used it up."""
-        return () if self._take_hit is None else self._take_hit(scope)
-
-    def _made(self, entry: Entry, accept_encoding: str) -> tuple[Encoding | None, bytes] | None:
-        """The encoding and the body in it, if it needs not be made first."""
-        encoding = negotiate(accept_encoding) if entry.status == 200 else None
-        if not self._variants.is_made(entry, encoding):
+    def answer(self, asked: Asked, client: str) -> Given | None:
+        """The answer to give at once, counted against the client's quota; ``None``: have the
+        request go the ordinary way. Who gives it calls ``note`` after that.
+        """
+        key = asked.question.key
+        if asked.encoding is not None and not self._is_made(asked, asked.encoding):
             return None
-        body = self._variants.made(entry, encoding)
-        return (None, entry.body) if body is None else (encoding, body)
+        # After that, because it counts: what goes the ordinary way is looked up there.
+        outcome = self._cache.peek(key)
+        if outcome is None:
+            return None
+        standing = b""
+        if self._limit is not None:
+            taken = self._limit.take_hit(client)
+            if taken is None:
+                return None
+            standing = taken
+        encoding, body = self._body(outcome.entry, asked.encoding)
+        head = asked.head
+        if head is None or not head.is_of(outcome, encoding):
+            head = asked.head = self._head(asked, outcome, encoding, len(body))
+        return Given(outcome, head, standing, b"" if head.silent else body)
 
-    def _render(
-        self, question: Canonical, outcome: Outcome, encoding: Encoding | None, size: int
-    ) -> _Rendered:
-        entry = outcome.entry
-        second = (int(outcome.judgement.age), int(outcome.judgement.ttl))
+    def note(
+        self, asked: Asked, given: Given, client: str, request_id: str, seconds: float
+    ) -> None:
+        """Count and log a request that was answered with ``given``."""
+        outcome = given.outcome
+        self._metrics.cache(given.head.word, outcome.source)
+        route = asked.question.key.operation.path
+        status = given.head.status
+        self._note(route, asked.method, asked.path, status, seconds, request_id, client)
+
+    async def _give(
+        self, asked: Asked, given: Given, client: str, scope: Scope, send: Send, began: float
+    ) -> None:
+        request_id = asked.request_id or new_id()
+        fields = [*given.head.fields, (b"x-request-id", request_id.encode())]
+        if self._limit is not None:
+            fields[-2] = (b"ratelimit", given.standing)
+        await send({"type": "http.response.start", "status": given.head.status, "headers": fields})
+        await send({"type": "http.response.body", "body": given.body})
+        learn: Learn | None = scope.get(LEARN)
+        if learn is not None:
+            learn(asked, self)
+        self.note(asked, given, client, request_id, time.perf_counter() - began)
+
+    def _read(self, scope: Scope) -> Asked | None:
+        """What the request asks; ``None`` if nobody asked that before, or not so simply."""
+        method = scope["method"]
+        question = self._questions.known(method, scope["raw_path"], scope["query_string"])
+        return None if question is None else _asked(question, scope)
+
+    def _is_made(self, asked: Asked, encoding: Encoding) -> bool:
+        """Whether memory has the answer, with the body that the client likes best."""
+        entry = self._cache.memory.look(asked.question.key.digest)
+        return entry is not None and (
+            entry.status != 200 or self._variants.is_made(entry, encoding)
+        )
+
+    def _body(self, entry: Entry, liked: Encoding | None) -> tuple[Encoding | None, bytes]:
+        """The body in the encoding that the client likes best, and that encoding."""
+        if liked is None or entry.status != 200:
+            return None, entry.body
+        body = self._variants.made(entry, liked)
+        return (None, entry.body) if body is None else (liked, body)
+
+    def _head(self, asked: Asked, outcome: Outcome, encoding: Encoding | None, size: int) -> Head:
+        entry, question = outcome.entry, asked.question
+        status = entry.status
+        if asked.if_none_match and status == 200:
+            tag = tag_of(entry.etag, encoding)
+            condition = evaluate(asked.method, tag, (), asked.if_none_match)
+            status = 304 if condition is Condition.NOT_MODIFIED else 200
         # What was left out of a question is named in the answer to it.
-        kept = (question.key.digest, ",".join(question.ignored), encoding)
-        rendered = self._rendered.get(kept)
-        if rendered is None or rendered.entry is not entry or rendered.second != second:
-            policy = self._cache.policies.of(question.key.operation.freshness, entry.status)
-            answer = describe_answer(
-                outcome,
-                policy,
-                store_name=self._cache.store.name,
-                encoding=encoding,
-                ignored=question.ignored,
-            )
-            answer = _vary_by_origin(answer)
-            rendered = _Rendered(entry, second, answer, describe_body(entry, encoding, size))
-            self._rendered[kept] = rendered
-        return rendered
+        kind = (question.key.digest, question.ignored, encoding, status, asked.method)
+        head = self._heads.get(kind)
+        if head is None or not head.is_of(outcome, encoding):
+            fields = self._describe(question, outcome, encoding)
+            if status != 304:
+                fields += describe_body(entry, encoding, size)
+            silent = status == 304 or asked.method == "HEAD"
+            head = Head(outcome, encoding, status, [*fields, *self._limits], silent)
+            self._heads[kind] = head
+        return head
+
+    def _describe(self, question: Canonical, outcome: Outcome, encoding: Encoding | None) -> Fields:
+        policy = self._cache.policies.of(question.key.operation.freshness, outcome.entry.status)
+        fields = describe_answer(
+            outcome,
+            policy,
+            store_name=self._cache.store.name,
+            encoding=encoding,
+            ignored=question.ignored,
+        )
+        return _vary_by_origin(fields)
 
 
 def _vary_by_origin(fields: Fields) -> Fields:
@@ -172,16 +258,36 @@ def _vary_by_origin(fields: Fields) -> Fields:
     return [*others, (b"vary", b", ".join([*varies, b"Origin"]))]
 
 
-def _wishes(headers: Iterable[tuple[bytes, bytes]]) -> _Wishes | None:
-    """What a request without special wishes wants; ``None`` if it has any."""
-    accept_encoding, if_none_match = "", []
-    for name, value in headers:
+def _marks(outcome: Outcome) -> tuple[object, ...]:
+    """All of an outcome that its header fields tell."""
+    entry, judgement = outcome.entry, outcome.judgement
+    seconds = (int(judgement.age), int(judgement.ttl), int(judgement.fresh))
+    return (entry.etag, entry.status, entry.content_type, seconds, outcome.word)
+
+
+def _block(fields: Fields) -> bytes | None:
+    if any(_UNFIT.search(value) for _, value in fields):
+        return None
+    return b"\r\n".join([name + b": " + value for name, value in fields])
+
+
+def _asked(question: Canonical, scope: Scope) -> Asked | None:
+    """What a request without special wishes asks; ``None`` if it has any."""
+    accept_encoding = request_id = None
+    if_none_match: list[str] = []
+    forwarded: Fields = []
+    for name, value in scope["headers"]:
+        if name in _SPECIAL:
+            return None
         if name == b"accept-encoding":
-            if accept_encoding:
+            if accept_encoding is not None:
                 return None
             accept_encoding = value.decode("latin-1")
         elif name == b"if-none-match":
             if_none_match.append(value.decode("latin-1"))
-        elif name in _SPECIAL:
-            return None
-    return _Wishes(accept_encoding, if_none_match)
+        elif name == b"x-request-id":
+            request_id = request_id or decent_id(value)
+        elif name in FORWARDED:
+            forwarded.append((name, value))
+    method, path, encoding = scope["method"], scope["path"], negotiate(accept_encoding or "")
+    return Asked(question, method, path, encoding, if_none_match, request_id, forwarded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +14,21 @@ from app.middleware.client_address import CLIENT
 _log = structlog.get_logger("app.access")
 ROUTE = "drawbridge.route"
 """Where in the scope an inner layer leaves the template of the path that it answered."""
+
+
+class Note(Protocol):
+    """Counts and logs a request that was answered."""
+
+    def __call__(
+        self,
+        route: str,
+        method: str,
+        path: str,
+        status: int,
+        seconds: float,
+        request_id: str | None,
+        client: str | None,
+    ) -> None: ...
 
 
 class Observe:
@@ -39,23 +55,39 @@ class Observe:
         try:
             await self._app(scope, receive, send_and_note)
         finally:
-            self.note(scope, status, time.perf_counter() - began)
+            seconds, state = time.perf_counter() - began, scope.get("state", {})
+            self.note(
+                _route(scope),
+                scope["method"],
+                scope["path"],
+                status,
+                seconds,
+                state.get("request_id"),
+                state.get(CLIENT),
+            )
 
-    def note(self, scope: Scope, status: int, seconds: float) -> None:
+    def note(
+        self,
+        route: str,
+        method: str,
+        path: str,
+        status: int,
+        seconds: float,
+        request_id: str | None,
+        client: str | None,
+    ) -> None:
         """Count and log a request that was answered, here or before this layer."""
-        route = _route(scope)
-        self._metrics.request(route, scope["method"], status, seconds)
+        self._metrics.request(route, method, status, seconds)
         if self._access_log:
-            state = scope.get("state", {})
             _log.info(
                 "request",
-                request_id=state.get("request_id"),
-                method=scope["method"],
-                path=scope["path"],
+                request_id=request_id,
+                method=method,
+                path=path,
                 route=route,
                 status=status,
                 ms=round(seconds * 1000, 2),
-                client=state.get(CLIENT),
+                client=client,
             )
 
 

@@ -97,6 +97,8 @@ class Tally:
 
     def used(self, now: float) -> float:
         """Units used in the last ``window`` seconds, as good as two numbers can tell."""
+        if not self.previous:
+            return self.current
         return self.current + self.previous * (self.ends - now) / self.limit.window
 
     def wait(self, cost: int, now: float) -> float:
@@ -112,8 +114,9 @@ class Tally:
     def add(self, cost: int) -> None:
         """Count ``cost`` units; give back if it is negative."""
         before = self.current
-        self.current = max(0, before + cost)
-        self.unshared += self.current - before
+        after = before + cost if before + cost > 0 else 0
+        self.current = after
+        self.unshared += after - before
 
     def adopt(self, left: float, current: int, previous: int, now: float) -> None:
         """Take what all processes counted together, in a window that has ``left`` seconds left,
@@ -129,11 +132,11 @@ class Tally:
 
     def standing(self, now: float, wait: float = 0.0) -> Standing:
         """How the client stands, having been granted something or told to ``wait``."""
-        limit = self.limit
+        limit, left = self.limit, self.ends - now
         remaining = int(limit.quota - self.used(now))
         # Numbers with a fraction may make a little more than a window of it.
-        reset = min(self.ends - now, limit.window)
-        return Standing(limit, max(remaining, 0), reset, wait)
+        reset = left if left < limit.window else limit.window
+        return Standing(limit, remaining if remaining > 0 else 0, reset, wait)
 
 
 Tallies = tuple[Tally, ...]
@@ -162,7 +165,8 @@ class ClientQuotas:
         now = self.clock()
         tallies = self._of(client, now)
         for tally in tallies:
-            if tally.wait(cost, now):
+            # Asked first whether it fits, which is cheaper than for how long it does not.
+            if tally.used(now) + cost > tally.limit.quota and tally.wait(cost, now):
                 return _refused(tallies, cost, now)
         return self._count(client, tallies, cost, now)
 
@@ -187,7 +191,8 @@ class ClientQuotas:
             return tallies
         self._clients.move_to_end(client)
         for tally in tallies:
-            tally.roll(now)
+            if now >= tally.ends:
+                tally.roll(now)
         return tallies
 
     def _count(self, client: str, tallies: Tallies, cost: int, now: float) -> Standing:

@@ -43,7 +43,7 @@ class RateLimit:
         self._unlimited = frozenset(unlimited)
         # Beside the request itself: a small quota must leave room for one miss.
         self._miss_cost = min(miss_cost, *(limit.quota - 1 for limit in quotas.limits))
-        self._policy = policy_field(quotas.limits).encode()
+        self.policy = (b"ratelimit-policy", policy_field(quotas.limits).encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"][1:].partition("/")[0] in self._unlimited:
@@ -62,18 +62,16 @@ class RateLimit:
 
         await self._app(scope, receive, send_with_standing)
 
-    def take_hit(self, scope: Scope) -> Fields | None:
+    def take_hit(self, client: str) -> bytes | None:
         """For a layer before this one that has the answer at hand: count the request, and return
-        the header fields to send with it. ``None``: do not answer but pass it on, to be refused.
+        the value of the field ``RateLimit`` to send beside ``policy``. ``None``: do not
+        answer but pass it on, to be refused.
         """
-        standing = self._quotas.take(scope["state"][CLIENT])
-        return None if standing.wait else self._fields(standing)
+        standing = self._quotas.take(client)
+        return None if standing.wait else standing_field(standing).encode()
 
     def _fields(self, standing: Standing) -> Fields:
-        return (
-            (b"ratelimit-policy", self._policy),
-            (b"ratelimit", standing_field(standing).encode()),
-        )
+        return (self.policy, (b"ratelimit", standing_field(standing).encode()))
 
 
 async def admit_miss(scope: Scope) -> None:

@@ -45,7 +45,7 @@ def cache_routes(runtime: Runtime) -> APIRouter:
     async def purge(wanted: PurgeRequest) -> dict[str, Any]:
         scope, what = _aim(wanted, runtime.catalogue)
         purge = Purge(scope, what, time.time(), hard=wanted.mode == "hard")
-        runtime.cache.purge(purge)
+        runtime.purge(purge)
         return {"purged": scope, "what": what, "mode": wanted.mode, "epoch": purge.at}
 
     return router

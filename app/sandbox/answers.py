@@ -21,6 +21,8 @@ from app.sandbox.table import Row, Table
 
 MOST_ROWS = 1000
 """No page is longer."""
+MOST_IDS = 500
+"""Ids that one look-up may ask for: the game's client asks for no more since more of them broke."""
 _ARRAY = re.compile(r"(.+?)\[\d*\]")
 _VARIANTS = ("useUsers", "simplified", "includePlayerRanks")
 
@@ -30,9 +32,10 @@ Given = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Answers questions about a kingdom."""
+    """Answers questions about a kingdom, of up to ``most_ids`` ids each."""
 
     kingdom: Kingdom
+    most_ids: int = MOST_IDS
 
     def answer(self, match: Match, query: str, body: bytes, now: float) -> bytes:
         """The body of the 200 answer.
@@ -44,6 +47,9 @@ class Answers:
         given = {**_gather(query), **{name: [value] for name, value in match.values.items()}}
         if operation.body:
             given[operation.body.name] = _listed(operation.body.name, body)
+        look_up = operation.look_up
+        if look_up and len(given.get(look_up.parameter, ())) > self.most_ids:
+            raise refuse(f"{look_up.parameter} may have {self.most_ids} ids at most")
         for parameter in operation.query:
             if parameter.required and parameter.name not in given:
                 raise refuse(f"{parameter.name} is required")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 
@@ -19,6 +20,18 @@ def sort_keys(field: str, values: Sequence[Any]) -> list[Any]:
         return [-1 if value is None or value == "" else int(value) for value in plain]
     except (ValueError, TypeError):
         return ["" if value is None else str(value) for value in plain]
+
+
+def places(keys: Sequence[Any], ids: Callable[[], Sequence[Any]]) -> list[int]:
+    """The places of ``keys`` in ascending order; what is equal stands in the order of ``ids``.
+
+    ``ids`` is only called if something is equal.
+    """
+    found = sorted(range(len(keys)), key=keys.__getitem__)
+    if all(keys[one] != keys[other] for one, other in pairwise(found)):
+        return found
+    texts = sort_keys("id", ids())
+    return sorted(range(len(keys)), key=lambda place: (keys[place], texts[place]))
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.sandbox.ordering import sort_keys
+from app.sandbox.ordering import places, sort_keys
 from app.sandbox.table import Table
 
 
@@ -101,11 +101,14 @@ def _passing(table: Table, conditions: Iterable[Condition], moment: int) -> set[
 
 
 def _sort(table: Table, indices: list[int], field: str | None, moment: int) -> list[int]:
+    """Rows that are equal in ``field`` go by their ids. Not so where a whole table is sorted:
+    there it would cost another column, and nobody puts parts of such answers together."""
     if field is None:
         return indices
     values = [table.value(index, field, moment) for index in indices]
     keys = sort_keys(table.aliases.get(field, field), values)
-    return [indices[place] for place in sorted(range(len(keys)), key=keys.__getitem__)]
+    ordered = places(keys, lambda: [table.value(index, "id", moment) for index in indices])
+    return [indices[place] for place in ordered]
 
 
 def _everything(table: Table, field: str | None, moment: int) -> Sequence[int]:

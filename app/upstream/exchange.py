@@ -43,6 +43,8 @@ class UpstreamAnswer:
     content_type: str
     body: bytes
     seconds: float
+    as_of: float | None = None
+    """What comes from the upstream is as of now."""
 
 
 class UpstreamObserver(Protocol):

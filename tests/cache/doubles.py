@@ -20,6 +20,7 @@ class Answer:
     content_type: str = "application/json; charset=utf-8"
     body: bytes = b'{"players":[]}'
     seconds: float = 0.01
+    as_of: float | None = None
 
 
 class ScriptedUpstream:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from app.cache.fetches import RETRY_PAUSE
 from app.cache.freshness import Policies, jitter
 from app.cache.memory import MemoryTier
 from app.cache.outcome import Source
 from app.cache.purges import Purge, Scope
-from app.cache.response_cache import RETRY_PAUSE, ResponseCache
+from app.cache.response_cache import ResponseCache
 from app.cache.sqlite import SqliteStore
 from app.errors import ContainerFailed, UpstreamError, UpstreamUnreachable
 from app.kingdom.operation import Freshness
@@ -291,6 +292,20 @@ async def test_an_answer_from_a_clock_that_was_wrong_is_replaced(kitchen: Kitche
     kitchen.forget_memory()
     again = await kitchen.cache.answer(PLAYERS)
     assert (again.word, again.entry.body) == ("hit", b'{"players":[1]}')
+
+
+async def test_so_is_one_that_only_the_store_can_hold(kitchen: Kitchen) -> None:
+    kitchen.clock.now += 1e6
+    kitchen.upstream.answer = Answer(body=b"1" * 400_000)
+    await kitchen.cache.answer(PLAYERS)
+    await settled(kitchen)
+    kitchen.clock.now -= 1e6
+    kitchen.upstream.answer = Answer(body=b"2" * 400_000)
+    assert (await kitchen.cache.answer(PLAYERS)).word == "stale"
+    await until(lambda: len(kitchen.upstream.asked) == 2)
+    await settled(kitchen)
+    again = await kitchen.cache.answer(PLAYERS)
+    assert (again.word, again.source, again.entry.body[:1]) == ("hit", Source.STORE, b"2")
 
 
 async def test_a_soft_purge_makes_stale_and_refreshes_once(kitchen: Kitchen) -> None:

@@ -69,6 +69,26 @@ def test_envelopes_and_record_keys_are_those_read_from_the_clients() -> None:
         assert operation.record_key == row["id_field"]
 
 
+def test_look_ups_name_ids_that_may_be_sent_and_fields_that_rows_have() -> None:
+    classes = published("entities.json")["classes"]
+    found = [operation for operation in OPERATIONS if operation.look_up]
+    assert all(operation.look_up for operation in OPERATIONS if operation.body)
+    assert len(found) == 7
+    for operation in found:
+        look_up, entity = operation.look_up, operation.entity
+        assert look_up
+        assert entity
+        if operation.body:
+            assert look_up.parameter == operation.body.name
+        else:
+            assert operation.query_by_name[look_up.parameter].kind is Kind.IDS
+        fields = set(classes[entity]["fields"])
+        if extended := classes[entity]["extends"]:
+            fields |= set(classes[extended]["fields"])
+        default = operation.query_by_name["orderBy"].default
+        assert {look_up.field, look_up.field_of(default or "id")} <= fields, operation.name
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_every_operation_is_found_at_its_path_with_and_without_slash(operation: Operation) -> None:
     path = operation.path

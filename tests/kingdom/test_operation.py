@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.kingdom.operation import Freshness, Kind, Operation, Parameter, Shape
+from app.kingdom.operation import Freshness, Kind, LookUp, Operation, Parameter, Shape
 
 
 def operation(path: str, *query: Parameter) -> Operation:
@@ -35,3 +35,10 @@ def test_parameters_are_found_by_name() -> None:
     assert described.page_size == 50
     assert operation("/rows").page_size is None
     assert (ids.is_array, size.is_array) == (True, False)
+
+
+def test_columns_are_fields_unless_they_have_another_name() -> None:
+    look_up = LookUp("playerIds", "playerId", (("queueId", "queuedId"),))
+    assert look_up.field_of("queueId") == "queuedId"
+    assert look_up.field_of("startTime") == "startTime"
+    assert operation("/rows").look_up is None

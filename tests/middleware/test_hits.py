@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp, Scope
 
+from app.cache.store import Entry
 from app.config import load_settings
 from app.main import create_app
 from app.runtime import Runtime, open_runtime
@@ -132,6 +133,7 @@ async def counted(pair: Pair, headers: list[tuple[bytes, str]]) -> bool:
         ([(b"if-match", "*")], False),
         ([(b"content-length", "0")], False),
         ([(b"accept-encoding", "gzip"), (b"accept-encoding", "br")], False),
+        ([(b"accept-encoding", ""), (b"accept-encoding", "gzip")], False),
     ],
 )
 async def test_special_wishes_go_the_ordinary_way(
@@ -143,6 +145,22 @@ async def test_special_wishes_go_the_ordinary_way(
 async def test_what_was_forgotten_goes_the_ordinary_way(pair: Pair) -> None:
     pair.runtime.cache.memory.clear()
     assert not await counted(pair, [])
+
+
+async def test_an_encoding_that_is_not_made_is_looked_up_once(pair: Pair) -> None:
+    asked: list[str] = []
+    memory = pair.runtime.cache.memory
+    get = memory.get
+
+    def counted(key: str) -> Entry | None:
+        asked.append(key)
+        return get(key)
+
+    memory.get = counted  # type: ignore[method-assign]
+    pair.runtime.variants._bodies.clear()
+    heard = await call(pair.fast, scope_of("GET", "/players", [(b"accept-encoding", "br")], ""))
+    assert heard.headers["content-encoding"] == "br"
+    assert len(asked) <= 1
 
 
 async def test_hits_are_counted_and_keep_the_requests_id(pair: Pair) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import pytest
 import structlog
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from app.middleware.request_id import RequestId
+from app.middleware.request_id import RequestId, new_id
 from tests.middleware.asgi import call, http_scope
 
 
@@ -35,6 +38,18 @@ async def test_ids_differ_and_leave_no_trace() -> None:
     first, second = [await call(app, http_scope()) for _ in range(2)]
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
     assert structlog.contextvars.get_contextvars() == {}
+
+
+def test_ids_are_alike_in_form_and_in_nothing_else() -> None:
+    made = {new_id() for _ in range(10_000)}
+    assert len(made) == 10_000
+    assert {len(one) for one in made} == {16}
+
+
+def test_two_processes_do_not_make_the_same_ids() -> None:
+    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+        first, second = (pool.submit(new_id) for _ in range(2))
+        assert len({first.result(), second.result(), new_id()}) == 3
 
 
 async def test_what_is_not_http_passes() -> None:

@@ -10,6 +10,7 @@ import pytest
 from app.errors import RequestRefused
 from app.kingdom.catalogue import OPERATIONS
 from app.kingdom.operation import Operation, Shape
+from app.sandbox.answers import MOST_IDS
 from tests.sandbox.asker import NOW, Asker
 from tests.sandbox.entities import load_entities
 
@@ -336,3 +337,23 @@ MOVING = [
 @pytest.mark.parametrize("target", MOVING)
 def test_the_kingdom_lives(ask: Asker, target: str) -> None:
     assert ask.raw(target, now=NOW + 2 * 86400) != ask.raw(target, now=NOW)
+
+
+def test_a_look_up_may_have_so_many_ids_and_no_more(ask: Asker) -> None:
+    tokens = "&".join(f"tokenIds[]={number}" for number in range(200_000, 200_000 + MOST_IDS))
+    assert len(ask(f"/players?{tokens}")) == 300
+    owners = [f"0x{number:040x}" for number in range(MOST_IDS + 1)]
+    assert ask("/players/multi", {"owners": owners[1:]}) == []
+    for target, body in ((f"/players?{tokens}&tokenIds[]=1", None), ("/players/multi", owners)):
+        with pytest.raises(RequestRefused, match="500 ids at most") as refused:
+            ask(target, {"owners": body} if body else None)
+        assert refused.value.status == 422
+
+
+def test_equal_rows_that_were_looked_up_go_by_their_ids(ask: Asker) -> None:
+    heroes = ask.kingdom.heroes
+    body = {"userAddresses": [heroes.address(wallet) for wallet in range(60)]}
+    up = ask("/user-item-nfts/multi?numToFetch=1000", body)
+    marks = [(row["tokenId"], row["id"]) for row in up]
+    assert marks == sorted(marks)
+    assert len({token for token, _ in marks}) < len(marks)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.sandbox.ordering import sort_keys
+from app.sandbox.ordering import places, sort_keys
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,15 @@ def test_sorting(field: str, values: list[Any], expected: list[Any]) -> None:
     assert [
         value for _, value in sorted(zip(keys, values, strict=True), key=lambda one: one[0])
     ] == (expected)
+
+
+def test_equals_go_by_their_ids_which_are_text() -> None:
+    assert places([2, 1, 2, 1], lambda: ["9", "10", "10", "9"]) == [1, 3, 2, 0]
+
+
+def test_ids_are_only_looked_at_for_equals() -> None:
+    def never() -> list[str]:
+        raise AssertionError("nobody needs them")
+
+    assert places([3, 1, 2], never) == [1, 2, 0]
+    assert places([], never) == []

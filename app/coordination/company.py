@@ -1,0 +1,155 @@
+"""Who else is there, and what must reach everybody: a heartbeat, and a log with numbered lines.
+
+Each process says each second that it lives, and hears how many do and what was written to the log
+since. A line that is lost (the log was cut, Redis forgot it) is noticed by its number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import TracebackType
+from typing import Protocol, Self
+
+import structlog
+
+from app.coordination.link import Away, RedisLink
+
+_log = structlog.get_logger(__name__)
+BEAT = 1.0
+ALIVE = 5.0
+"""Seconds after its last beat for which a process counts."""
+_LINES = 10_000
+"""About so many lines the log keeps."""
+_READ = 500
+_MOST_UNTOLD = 1_000
+
+_BEAT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+redis.call('PUBLISH', ARGV[3], 'beat')
+local lines = redis.call('XRANGE', KEYS[2], '(' .. ARGV[4], '+', 'COUNT', ARGV[5])
+return {redis.call('ZCARD', KEYS[1]), lines}
+"""
+_WRITE = """
+local number = redis.call('INCR', KEYS[2])
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*',
+           'number', number, 'by', ARGV[1], 'line', ARGV[2])
+redis.call('PUBLISH', ARGV[4], 'written')
+return number
+"""
+
+
+class Member(Protocol):
+    """What a process does about what it hears. Must not raise or block."""
+
+    def counted(self, processes: int) -> None:
+        """So many live, this one included."""
+
+    def read(self, line: bytes) -> None:
+        """Another process wrote this to the log."""
+
+    def missed(self) -> None:
+        """Lines were written that nobody can read any more."""
+
+
+class Company:
+    """One process among others; owns one task. Enter it inside the running loop."""
+
+    def __init__(
+        self, link: RedisLink, member: Member, *, prefix: str, channel: str, name: str
+    ) -> None:
+        self._link = link
+        self._member = member
+        self._channel = channel
+        self._name = name
+        self._members = f"{prefix}:processes"
+        self._lines = f"{prefix}:log"
+        self._numbers = f"{prefix}:log-number"
+        self._beat = link.redis.register_script(_BEAT)
+        self._write = link.redis.register_script(_WRITE)
+        self._read_until = "0-0"
+        self._number: int | None = None
+        self._untold: deque[bytes] = deque(maxlen=_MOST_UNTOLD)
+        self._hurry = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="company")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            await self._tell()
+            await self._link.look(lambda: self._link.redis.zrem(self._members, self._name))
+        except Away:
+            _log.debug("left without a word")
+
+    @property
+    def untold(self) -> int:
+        """Lines that are not in the log yet."""
+        return len(self._untold)
+
+    def write(self, line: bytes) -> None:
+        """Have ``line`` read by every process, some time soon."""
+        self._untold.append(line)
+        self._hurry.set()
+
+    def look_now(self) -> None:
+        """Do not wait for the next beat: there may be something to read."""
+        self._hurry.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._hurry.clear()
+            try:
+                await self._tell()
+                while await self._listen():
+                    pass
+            except Away:
+                await asyncio.sleep(BEAT)
+                continue
+            waiting = asyncio.ensure_future(self._hurry.wait())
+            try:
+                await asyncio.wait({waiting}, timeout=BEAT)
+            finally:
+                waiting.cancel()
+
+    async def _tell(self) -> None:
+        while self._untold:
+            await self._write_down(self._untold[0])
+            self._untold.popleft()
+
+    async def _write_down(self, line: bytes) -> None:
+        arguments: list[str | bytes | int] = [self._name, line, _LINES, self._channel]
+        await self._link.call(lambda: self._write([self._lines, self._numbers], arguments))
+
+    async def _listen(self) -> bool:
+        """Beat, and read; whether there may be more to read."""
+        arguments: list[str | int]
+        arguments = [self._name, int(ALIVE * 1000), self._channel, self._read_until, _READ]
+        processes, lines = await self._link.look(
+            lambda: self._beat([self._members, self._lines], arguments)
+        )
+        self._member.counted(processes)
+        for identity, fields in lines:
+            self._read(identity.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))
+        return len(lines) == _READ
+
+    def _read(self, identity: str, fields: dict[bytes, bytes]) -> None:
+        self._read_until = identity
+        number = int(fields[b"number"])
+        if self._number is not None and number != self._number + 1:
+            _log.warning("lines of the log were lost", after=self._number, until=number)
+            self._member.missed()
+        self._number = number
+        if fields[b"by"] != self._name.encode():
+            self._member.read(fields[b"line"])

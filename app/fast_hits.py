@@ -1,0 +1,260 @@
+"""Hits answered at the protocol: known bytes in, one write out, no request made in between.
+
+Of a client that asks the same again, the very bytes are the same. When the ordinary way (the layer
+``Hits``) has answered a request that came whole, in one read, on a connection where nothing else
+was going on, what it asked is remembered under those bytes. When the same bytes come again, on any
+connection in that state, ``Hits.answer`` is asked about it as the layer asks it, and what it gives
+is written at once. Nothing is decided here: what may be given, in which encoding, to whom and how
+often is its business each time, and whatever is unusual goes the ordinary way.
+
+This is the one file that knows the inside of uvicorn's protocol; ``fast_protocol`` gives nothing
+where that is not as it was made for. Why this is correct:
+docs/decisions/0012-hits-at-the-protocol.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple, cast
+
+import structlog
+import uvicorn
+from starlette.types import Scope
+
+from app.cache.fields import Fields
+from app.middleware.client_address import Networks, client_of
+from app.middleware.hits import LEARN, Asked, Hits
+from app.middleware.request_id import new_id
+from app.serving import MakeProtocol
+
+try:
+    from uvicorn.protocols.http.httptools_impl import (
+        STATUS_LINE,
+        HttpToolsProtocol,
+        RequestResponseCycle,
+    )
+except ImportError:
+    # Another uvicorn, with which nothing of this is used: ``misfit`` sees it.
+    STATUS_LINE, HttpToolsProtocol = {}, asyncio.Protocol  # type: ignore[assignment, misc]
+
+_log = structlog.get_logger(__name__)
+MADE_FOR = ("0.54.",)
+"""What uvicorn's versions begin with of which the inside was looked at."""
+_METHODS = frozenset(
+    [
+        "connection_made",
+        "data_received",
+        "on_message_begin",
+        "on_message_complete",
+        "timeout_keep_alive_handler",
+    ]
+)
+_STATE = frozenset(
+    [
+        "client",
+        "config",
+        "cycle",
+        "flow",
+        "limit_concurrency",
+        "loop",
+        "parser",
+        "pipeline",
+        "server_state",
+        "timeout_keep_alive",
+        "timeout_keep_alive_task",
+        "transport",
+    ]
+)
+"""What is used of the class, and of what its constructor sets."""
+LONGEST = 4096
+"""Bytes; longer requests are not remembered."""
+_MOST, _MOST_BYTES = 4096, 2_000_000
+_APART = 32_768
+"""From so many bytes on, copying a body behind its head costs more than a second buffer."""
+
+
+class Known(NamedTuple):
+    """What a request was, and who answers it."""
+
+    asked: Asked
+    hits: Hits
+
+
+class Memo:
+    """What requests stood for, by their bytes; the oldest are forgotten first."""
+
+    def __init__(self, most: int = _MOST, most_bytes: int = _MOST_BYTES) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        self._known: dict[bytes, Known] = {}
+        self.size = 0
+        """Bytes of the requests that are remembered."""
+        self.get = self._known.get
+        self._headers: Fields = []
+        self._lines = b""
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def requests(self) -> Iterable[bytes]:
+        """Those that are remembered, the oldest first."""
+        return self._known
+
+    def learn(self, request: bytes, asked: Asked, hits: Hits) -> None:
+        """Remember what ``request`` was."""
+        self.forget(request)
+        self._known[request] = Known(asked, hits)
+        self.size += len(request)
+        while len(self._known) > self._most or self.size > self._most_bytes:
+            self.forget(next(iter(self._known)))
+
+    def forget(self, request: bytes) -> None:
+        """Have ``request`` go the ordinary way the next time."""
+        if self._known.pop(request, None) is not None:
+            self.size -= len(request)
+
+    def lines(self, headers: Fields) -> bytes:
+        """The server's own fields as they are sent; it makes new ones once a second."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._lines = b"".join(b"%b: %b\r\n" % field for field in headers)
+        return self._lines
+
+
+class FastHits(HttpToolsProtocol):
+    """uvicorn's own protocol, which it is for everything that ``memo`` does not know."""
+
+    def __init__(self, memo: Memo, trusted: Networks, **given: Any) -> None:
+        super().__init__(**given)
+        self._memo = memo
+        self._trusted = trusted
+        self._client = ""
+        self._reading = False
+        """Whether the parser is in the middle of a request."""
+        self._begun = 0
+        self._hit_at = 0.0
+        # These are uvicorn's to see to, before the application is asked.
+        self._ordinary = self.config.access_log or self.limit_concurrency is not None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._client = self._client_of([])
+
+    def data_received(self, data: bytes) -> None:
+        known = self._memo.get(data)
+        resting = self._is_resting()
+        if known is not None and resting:
+            if self._answer(known):
+                return
+            self._memo.forget(data)
+        self._begun = 0
+        super().data_received(data)
+        if self.parser.should_upgrade():
+            # Whatever comes now is not HTTP to the parser.
+            self._ordinary = True
+        elif resting and self._is_one_request(data):
+            scope = cast(Scope, self.cycle.scope)
+            scope[LEARN] = functools.partial(self._memo.learn, data)
+
+    def on_message_begin(self) -> None:
+        self._begun += 1
+        self._reading = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._reading = False
+        super().on_message_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        # Hits leave the timer alone, which is cheaper than a new one for each.
+        left = self._hit_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0 and not self.transport.is_closing():
+            self._await_next(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _is_resting(self) -> bool:
+        """Whether nothing is going on here: all that was asked is answered and on its way."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return (
+            not self._reading
+            and (cycle is None or cycle.response_complete)
+            and not self.pipeline
+            and not self.flow.write_paused
+            and not self.flow.read_paused
+            and not self.transport.is_closing()
+            and not self._ordinary
+        )
+
+    def _is_one_request(self, data: bytes) -> bool:
+        """Whether ``data``, just read, was one request and all of it, and not the last one."""
+        return (
+            self._begun == 1
+            and not self._reading
+            and len(data) <= LONGEST
+            and self.cycle.keep_alive
+        )
+
+    def _answer(self, known: Known) -> bool:
+        """Give the answer if there is one to give at once; whether that was so."""
+        began = time.perf_counter()
+        asked, hits = known
+        client = self._client if not asked.forwarded else self._client_of(asked.forwarded)
+        given = hits.answer(asked, client)
+        if given is None:
+            return False
+        block = given.head.block
+        if block is None:
+            return False
+        request_id = asked.request_id or new_id()
+        pieces = (
+            STATUS_LINE[given.head.status],
+            self._memo.lines(self.server_state.default_headers),
+            block,
+            given.standing,
+            b"\r\nx-request-id: ",
+            request_id.encode(),
+            b"\r\n\r\n",
+            given.body,
+        )
+        if len(given.body) < _APART:
+            self.transport.write(b"".join(pieces))
+        else:
+            self.transport.writelines([b"".join(pieces[:-1]), given.body])
+        self.server_state.total_requests += 1
+        self._hit_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._await_next(self.timeout_keep_alive)
+        hits.note(asked, given, client, request_id, time.perf_counter() - began)
+        return True
+
+    def _await_next(self, seconds: float) -> None:
+        handler = self.timeout_keep_alive_handler
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, handler)
+
+    def _client_of(self, forwarded: Fields) -> str:
+        return client_of(self.client[0] if self.client else None, forwarded, self._trusted)
+
+
+def fast_protocol(trusted: Networks, memo: Memo | None = None) -> MakeProtocol | None:
+    """What to hand to ``serve`` so that hits are answered at the protocol; ``None``, with a line
+    in the log, if this uvicorn is not one that it was made for.
+    """
+    reason = misfit(uvicorn.__version__, HttpToolsProtocol)
+    if reason is not None:
+        _log.warning("hits go the ordinary way", reason=reason)
+        return None
+    return functools.partial(FastHits, Memo() if memo is None else memo, trusted)
+
+
+def misfit(version: str, protocol: type) -> str | None:
+    """Why hits cannot be answered at this ``protocol`` of uvicorn's ``version``, if they cannot."""
+    if not version.startswith(MADE_FOR):
+        return f"uvicorn {version} is none that it was tried with"
+    made = vars(protocol).get("__init__")
+    known = {*vars(protocol), *(made.__code__.co_names if made else ())}
+    lacking = sorted((_METHODS | _STATE) - known)
+    return f"uvicorn {version} has no {', '.join(lacking)}" if lacking else None
