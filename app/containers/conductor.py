@@ -22,7 +22,7 @@ from app.containers.lifecycle import (
     WakeEnded,
     step,
 )
-from app.containers.member import BY_HAND, Member
+from app.containers.member import BY_HAND, DIED, Member
 from app.containers.policy import FleetPolicy
 from app.containers.start_slots import StartSlots
 from app.containers.view import FleetEvent, FleetObserver
@@ -52,6 +52,7 @@ class Conductor:
         self.members: dict[str, Member] = {}
         self.graph = Graph()
         self.events: Broadcast[FleetEvent] = Broadcast()
+        self.watchers: list[Callable[[FleetEvent], None]] = []
         self.changed = asyncio.Event()
         """Set, and replaced, when anything changes: who waits looks at the one it saw."""
         self._engine = engine
@@ -70,20 +71,23 @@ class Conductor:
         before = member.life
         member.life, actions = step(before, event, now, self._rng)
         if member.life.state is not before.state or member.life.attempt != before.attempt:
+            cause = _cause(member, before, actions)
             self._account(member, before, now)
-            self._publish(member, before)
+            self._publish(member, before, cause)
         if member.life != before:
             self.changed.set()
             self.changed = asyncio.Event()
         for action in actions:
             self._begin(member, action)
 
-    def need(self, member: Member) -> None:
-        """Somebody needs it, and so all that it depends on. Counts as use."""
+    def need(self, member: Member, cause: str) -> None:
+        """``cause`` needs it, and so all that it depends on. Counts as use."""
         for name in (*self.graph.closure(member.name), member.name):
             other = self.members.get(name)
             if other is not None:
                 other.used_at = self._clock()
+                if other.life.state in (State.ASLEEP, State.FAILED, State.STOPPING):
+                    other.wake_cause = cause if other is member else f"{member.name}, {cause}"
                 self.apply(other, Needed())
 
     def is_ready(self, member: Member) -> bool:
@@ -178,14 +182,23 @@ class Conductor:
                     await changed.wait()
         return None
 
-    def _publish(self, member: Member, before: Life) -> None:
+    def _publish(self, member: Member, before: Life, cause: str) -> None:
         life = member.life
         if life.state is before.state:
             return
-        detail = life.error or ""
-        self.events.publish(FleetEvent(self._wall(), member.name, life.state, detail))
+        detail, now = life.error or "", self._wall()
+        event = FleetEvent(now, member.name, life.state, detail, cause, before.state)
+        self.events.publish(event)
+        for watch in self.watchers:
+            watch(event)
         level = log.warning if life.state is State.FAILED else log.info
-        level("container", name=member.name, state=life.state.value, was=before.state.value)
+        level(
+            "container",
+            name=member.name,
+            state=life.state.value,
+            was=before.state.value,
+            cause=cause,
+        )
         if life.state is State.FAILED:
             log.warning("container_failed", name=member.name, error=detail, times=life.failures)
 
@@ -219,7 +232,21 @@ class Conductor:
         self._observer.wake_ended(member.name, outcome, seconds)
 
     def _count_sleep(self, member: Member, before: Life) -> None:
-        reason = member.sleep_reason if before.state is State.STOPPING else "died"
+        reason = member.sleep_reason if before.state is State.STOPPING else DIED
         member.sleep_reason = BY_HAND
         if self._observer is not None:
             self._observer.slept(member.name, reason)
+
+
+def _cause(member: Member, before: Life, actions: tuple[Action, ...]) -> str:
+    """Who or what moved it to where it is now."""
+    match member.life.state:
+        case State.WAKING if Action.PROBE in actions and before.state is not State.STOPPING:
+            member.wake_cause = BY_HAND
+        case State.AWAKE if before.state is State.DRAINING:
+            return "used again"
+        case State.DRAINING | State.STOPPING:
+            return member.sleep_reason
+        case State.ASLEEP:
+            return member.sleep_reason if before.state is State.STOPPING else DIED
+    return member.wake_cause

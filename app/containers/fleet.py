@@ -28,6 +28,7 @@ from app.errors import (
 )
 
 FIRST_LOOK_SECONDS = 2.0
+A_REQUEST = "a request"
 RETRY_SECONDS = 5.0
 """After which it makes sense to ask again where nothing better is known."""
 
@@ -135,14 +136,15 @@ class Fleet:
         """
         return Lease(self._member(name), self._conductor.touched)
 
-    def wake(self, name: str) -> None:
+    def wake(self, name: str, cause: str = A_REQUEST) -> None:
         """Begin to wake it; returns at once, whatever the engine does. ``ContainerUnknown``."""
         member = self._member(name)
         if self._policy.auto_start and self._link.trouble is None:
-            self._conductor.need(member)
+            self._conductor.need(member, cause)
 
-    async def ready(self, name: str, within: float) -> None:
-        """Wake it, and wait until it can be used, ``within`` seconds at most.
+    async def ready(self, name: str, within: float, cause: str = A_REQUEST) -> None:
+        """Wake it, and wait until it can be used, ``within`` seconds at most. ``cause`` says for
+        whom or what.
 
         Raises ``ContainerUnknown``, ``ContainerFailed``, ``ContainerSlow``, ``AutomationOff``.
         Who cancels this only stops waiting: the wake goes on, for the others.
@@ -153,7 +155,7 @@ class Fleet:
         member = self._member(name)
         try:
             async with asyncio.timeout(within):
-                await self._until_ready(member)
+                await self._until_ready(member, cause)
         except TimeoutError:
             detail = f"{name} was not ready within {within:g} s; it is {member.life.state.value}"
             raise ContainerSlow(name, detail, retry_after=RETRY_SECONDS) from None
@@ -199,18 +201,22 @@ class Fleet:
         """
         return self._conductor.events.subscribe()
 
-    async def _until_ready(self, member: Member) -> None:
+    def watch(self, callback: Callable[[FleetEvent], None]) -> None:
+        """Have ``callback`` told of every change of state, in passing: quick, without raising."""
+        self._conductor.watchers.append(callback)
+
+    async def _until_ready(self, member: Member, cause: str) -> None:
         began = self._clock()
         while True:
             if self._conductor.is_ready(member):
-                self._conductor.need(member)
+                self._conductor.need(member, cause)
                 return
             if self._link.trouble is not None:
                 raise AutomationOff(member.name, self._link.trouble, retry_after=RETRY_SECONDS)
             if not self._policy.auto_start:
                 raise AutomationOff(member.name, "CONTAINER_AUTO_START is off")
             changed = self._conductor.changed
-            self._conductor.need(member)
+            self._conductor.need(member, cause)
             self._raise_if_hopeless(member, began)
             await changed.wait()
 

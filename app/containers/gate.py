@@ -18,6 +18,7 @@ class ContainerGate:
         self._fleet = fleet
         self._capability = capability
         self._within = within
+        self._cause = f"what is kept in {capability}"
 
     @property
     def is_open(self) -> bool:
@@ -32,7 +33,7 @@ class ContainerGate:
             return nullcontext()
         if self._fleet.is_ready(name):
             return self._fleet.lease(name)
-        self._fleet.wake(name)
+        self._fleet.wake(name, self._cause)
         return None
 
     async def open(self) -> AbstractContextManager[object]:
@@ -42,7 +43,7 @@ class ContainerGate:
             return nullcontext()
         lease = self._fleet.lease(name)
         try:
-            await self._fleet.ready(name, self._within)
+            await self._fleet.ready(name, self._within, self._cause)
         except BaseException:
             lease.release()
             raise

@@ -10,7 +10,7 @@ from types import TracebackType
 from app.containers.lifecycle import Life, State
 from app.containers.spec import Spec
 
-BY_HAND = "by hand"
+BY_HAND, DIED = "by hand", "died"
 
 
 @dataclass(slots=True, eq=False)
@@ -18,7 +18,8 @@ class Member:
     """Belongs to the ``Conductor``, which alone changes ``life``.
 
     ``poke`` is set when something is heard about the container: a worker looks at once.
-    ``sleeps`` counts how often it went down; ``sleep_reason`` is why it is going down now.
+    ``sleeps`` counts how often it went down; ``sleep_reason`` is why it is going down now,
+    ``wake_cause`` who or what it was woken for last.
     """
 
     spec: Spec
@@ -32,6 +33,7 @@ class Member:
     awake_before: float = 0.0
     sleeps: int = 0
     sleep_reason: str = BY_HAND
+    wake_cause: str = BY_HAND
     poke: asyncio.Event = field(default_factory=asyncio.Event)
     worker: asyncio.Task[None] | None = None
 

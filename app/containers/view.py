@@ -49,12 +49,17 @@ class ContainerView:
 
 @dataclass(frozen=True, slots=True)
 class FleetEvent:
-    """``name`` went to ``state`` at ``at`` (wall clock, seconds since 1970)."""
+    """``name`` went from ``was`` to ``state`` at ``at`` (wall clock, seconds since 1970).
+
+    ``cause`` says who or what had it go there, ``detail`` what went wrong, if anything did.
+    """
 
     at: float
     name: str
     state: State
     detail: str
+    cause: str
+    was: State
 
 
 class FleetObserver(Protocol):

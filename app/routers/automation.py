@@ -34,7 +34,7 @@ def automation_routes(runtime: Runtime) -> APIRouter:
 
     @router.post("/containers/{name}/wake", summary="Wake it and wait until it is ready")
     async def wake(name: str) -> dict[str, Any]:
-        await fleet.ready(name, runtime.settings.container_startup_timeout)
+        await fleet.ready(name, runtime.settings.container_startup_timeout, "an operator")
         return asdict(fleet.view(name))
 
     @router.post("/containers/{name}/sleep", summary="Put it to sleep, unless it is in use")
