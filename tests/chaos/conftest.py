@@ -7,24 +7,27 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.chaos import clocks
 from tests.chaos.run import Result
-from tests.chaos.stage import Stage, open_stage
+from tests.chaos.stage import Props, Stage, open_stage
 from tests.chaos.table import table
+from tests.real.clock import wall_clock
 from tests.real.mongodb import MongoServer, mongo_server
+from tests.real.redis import RedisServer, redis_process
 
-__all__ = ["mongo_server"]
+__all__ = ["mongo_server", "redis_process"]
 _RESULTS = pytest.StashKey[list[Result]]()
 
 
 class SharedStage:
-    """A stage for all the faults on one store, opened when it is needed.
+    """A stage for all the faults among the same props, opened when it is needed.
 
     They share it, because what a fault leaves behind is to be found by the next.
     """
 
-    def __init__(self, folders: pytest.TempPathFactory, mongo: MongoServer | None) -> None:
+    def __init__(self, folders: pytest.TempPathFactory, props: Props) -> None:
         self._folders = folders
-        self._mongo = mongo
+        self._props = props
         self._stage: Stage | None = None
         self._opened = ExitStack()
 
@@ -32,7 +35,7 @@ class SharedStage:
         """The stage; a new one if there is none."""
         if self._stage is None:
             folder = self._folders.mktemp("chaos")
-            self._stage = self._opened.enter_context(open_stage(folder, self._mongo))
+            self._stage = self._opened.enter_context(open_stage(folder, self._props))
         return self._stage
 
     def close(self) -> None:
@@ -41,20 +44,40 @@ class SharedStage:
         self._opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sqlite_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedStage]:
-    shared = SharedStage(tmp_path_factory, None)
+    shared = SharedStage(tmp_path_factory, Props())
     yield shared
     shared.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def workers_stage(
+    tmp_path_factory: pytest.TempPathFactory, redis_process: RedisServer
+) -> Iterator[SharedStage]:
+    redis_process.start()
+    redis_process.pause()  # skips the test if no harm may be done to it
+    redis_process.resume()
+    shared = SharedStage(tmp_path_factory, Props(redis=redis_process))
+    yield shared
+    shared.close()
+
+
+@pytest.fixture(scope="module")
+def clock_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedStage]:
+    clock = wall_clock(tmp_path_factory.mktemp("clock"))
+    shared = SharedStage(tmp_path_factory, Props(clock=clock, settings=clocks.SETTINGS))
+    yield shared
+    shared.close()
+
+
+@pytest.fixture(scope="module")
 def mongodb_stage(
     tmp_path_factory: pytest.TempPathFactory, mongo_server: MongoServer
 ) -> Iterator[SharedStage]:
     mongo_server.pause()  # skips the test if no harm may be done to it
     mongo_server.resume()
-    shared = SharedStage(tmp_path_factory, mongo_server)
+    shared = SharedStage(tmp_path_factory, Props(mongo=mongo_server))
     yield shared
     shared.close()
 

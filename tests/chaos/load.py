@@ -20,6 +20,7 @@ _NEW_PATIENCE = UPSTREAM_TIMEOUT + 2.0
 _MOST_UNDER_WAY = 1000
 _EXAMPLES = 5
 _NEW_STATUSES = (200, 502, 503, 504)
+_CUT = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError)
 _BROKEN = (aiohttp.ClientError, OSError)
 _new_numbers = itertools.count()
 
@@ -31,6 +32,8 @@ class Tally:
     requests: int = 0
     failed: int = 0
     wrong: int = 0
+    again: int = 0
+    """Asked a second time, because the connection of the first was cut."""
     slowest: float = 0.0
     examples: list[str] = field(default_factory=list)
     """Of what failed or was wrong, the first few."""
@@ -51,10 +54,21 @@ class Tally:
 
 
 class Load:
-    """What is asked of one stage; ``known`` and ``new`` count what came of it."""
+    """What is asked of one stage; ``known`` and ``new`` count what came of it.
 
-    def __init__(self, stage: Stage, plan: Plan, session: aiohttp.ClientSession) -> None:
+    ``fresh`` makes a connection for each request: with it a question whose connection was cut is
+    asked once more, on another. Without it nothing is asked twice.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        plan: Plan,
+        session: aiohttp.ClientSession,
+        fresh: aiohttp.ClientSession | None,
+    ) -> None:
         self.known, self.new = Tally(), Tally()
+        self._fresh = fresh
         self._new_may_get = {ANSWERED}
         self._stage = stage
         self._plan = plan
@@ -85,7 +99,7 @@ class Load:
     async def new_question(self) -> int:
         """The status of the answer to a question that nobody has asked before."""
         path = f"/players?numToFetch=1&numToSkip={next(_new_numbers)}"
-        status, _ = await self._get(path, _NEW_PATIENCE)
+        status, _ = await self._get(path, _NEW_PATIENCE, self.new)
         return status
 
     async def _steadily(self, rate: float, ask: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -105,7 +119,7 @@ class Load:
     async def _ask_known(self, path: str, tally: Tally) -> None:
         life, began = self._stage.life, time.monotonic()
         try:
-            status, body = await self._get(path, self._plan.patience)
+            status, body = await self._get(path, self._plan.patience, tally)
         except _BROKEN as error:
             if self._stage.life != life or life % 2:
                 return  # the gateway itself was away
@@ -132,21 +146,37 @@ class Load:
         if status not in _NEW_STATUSES or got not in expected | self._new_may_get:
             tally.fail(f"a new question got {status} after {seconds:.1f} s")
 
-    async def _get(self, path: str, patience: float) -> tuple[int, bytes]:
-        async with (
-            asyncio.timeout(patience),
-            self._session.get(self._stage.url + path) as response,
-        ):
+    async def _get(self, path: str, patience: float, tally: Tally) -> tuple[int, bytes]:
+        async with asyncio.timeout(patience):
+            try:
+                return await self._once(self._session, path)
+            except _CUT:
+                if self._fresh is None:
+                    raise
+                tally.again += 1
+                return await self._once(self._fresh, path)
+
+    async def _once(self, session: aiohttp.ClientSession, path: str) -> tuple[int, bytes]:
+        async with session.get(self._stage.url + path) as response:
             return response.status, await response.read()
 
 
 @asynccontextmanager
-async def under_load(stage: Stage, plan: Plan) -> AsyncIterator[Load]:
-    """While the block runs, everything is asked; when it ends, every answer has come."""
+async def under_load(stage: Stage, plan: Plan, *, cuts: bool = False) -> AsyncIterator[Load]:
+    """While the block runs, everything is asked; when it ends, every answer has come.
+
+    ``cuts``: connections will break, and what was asked on one may be asked again, once.
+    """
     # The gateway closes connections that nobody uses after five seconds.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=3)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        load = Load(stage, plan, session)
+    each_its_own = aiohttp.TCPConnector(limit=0, force_close=True)
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        aiohttp.ClientSession(connector=each_its_own) as fresh,
+    ):
+        # It would ask again by itself, and nobody would know.
+        session._retry_connection = fresh._retry_connection = False
+        load = Load(stage, plan, session, fresh if cuts else None)
         askers = [asyncio.create_task(load.ask_known()), asyncio.create_task(load.ask_new())]
         try:
             yield load

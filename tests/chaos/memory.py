@@ -14,7 +14,7 @@ _INTERVAL = 0.1
 
 
 class MemoryWatch:
-    """Looks at the gateway's resident memory again and again."""
+    """Looks at the resident memory of the gateway's processes again and again."""
 
     def __init__(self, stage: Stage) -> None:
         self.growth = 0
@@ -25,11 +25,15 @@ class MemoryWatch:
     async def look(self) -> None:
         """Look until cancelled."""
         while True:
-            pid = self._stage.gateway_pid
-            size = _resident(pid) if pid is not None and self._stage.life % 2 == 0 else None
-            if pid is not None and size is not None:
-                self.growth = max(self.growth, size - self._first.setdefault(pid, size))
+            for pid in self._stage.serving_pids if self._stage.life % 2 == 0 else []:
+                if (size := _resident(pid)) is not None:
+                    self.growth = max(self.growth, size - self._at_first(pid, size))
             await asyncio.sleep(_INTERVAL)
+
+    def _at_first(self, pid: int, size: int) -> int:
+        # One that takes another's place is seen being born, and may become as large as that was.
+        before = max(self._first.values(), default=0)
+        return self._first.setdefault(pid, max(before, size))
 
 
 @asynccontextmanager

@@ -12,13 +12,13 @@ SECONDS, RATE = "CHAOS_SECONDS", "CHAOS_RATE"
 class Plan:
     """The short form, unless other numbers are given."""
 
-    seconds: float = 2.5
+    seconds: float = 2.0
     """How long a fault lasts."""
     rate: float = 120.0
     """Known questions a second."""
     new_rate: float = 3.0
     """Questions a second that were never asked before."""
-    calm: float = 0.7
+    calm: float = 0.3
     """Seconds of load before the fault."""
     patience: float = 2.5
     """A known answer that takes longer has waited for something that it must not wait for."""

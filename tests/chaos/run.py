@@ -27,7 +27,10 @@ class Result:
 
 async def run(fault: Fault, stage: Stage, plan: Plan) -> Result:
     """Commit ``fault`` and undo it, while questions are asked."""
-    async with under_load(stage, plan) as load, watched_memory(stage) as memory:
+    async with (
+        under_load(stage, plan, cuts=fault.cuts) as load,
+        watched_memory(stage) as memory,
+    ):
         await asyncio.sleep(plan.calm)
         load.forget()
         said_before = len(stage.log)
@@ -37,8 +40,11 @@ async def run(fault: Fault, stage: Stage, plan: Plan) -> Result:
         await asyncio.sleep(plan.seconds)
         load.expect(ANSWERED, fault.new)
         await fault.end(stage)
-        took, missing = await recovery(stage, load, plan.recovery)
-    complaints = [*load.known.examples, *load.new.examples]
+        took, missing = await recovery(
+            stage, load, plan.recovery, lambda: fault.unsaid(stage.log[said_before:])
+        )
+        further = await fault.look(stage, plan.seconds / 2)
+    complaints = [*load.known.examples, *load.new.examples, *further]
     if fault.trace not in stage.log[said_before:]:
         complaints.append(f"the gateway did not notice: it never said {fault.trace!r}")
     if memory.growth > plan.most_memory:

@@ -1,4 +1,4 @@
-"""What is broken: a kingdom, a gateway on it and the gateway's store, as processes of their own.
+"""What is broken: a kingdom, a gateway on it and what that stands on, as processes of their own.
 
 All keep their addresses when they are killed and started again.
 """
@@ -6,12 +6,15 @@ All keep their addresses when they are killed and started again.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,11 @@ from pymongo import MongoClient
 
 from app.cache.sqlite import SqliteStore
 from tests.chaos.disk import SmallDisk, small_disk
+from tests.chaos.workers import workers_of
 from tests.processes import Drawbridge, drawbridge
+from tests.real.clock import WallClock
 from tests.real.mongodb import MongoServer
+from tests.real.redis import RedisServer
 
 BLOCK = 70_000_000
 """What is asked as of a block of the past does not change."""
@@ -52,6 +58,20 @@ SETTINGS: Mapping[str, str] = {
 """Answers go stale again and again during a fault."""
 _TWO_DAYS = 2 * 86_400
 """Longer than any grace: the upstream is asked before such an answer is given."""
+_WORKERS = 2
+_ENOUGH = 8
+"""Connections made at once, of which each worker takes one or more unless luck is very bad."""
+
+
+@dataclass(frozen=True)
+class Props:
+    """What a gateway has to do with besides the kingdom; without Redis it has one process."""
+
+    mongo: MongoServer | None = None
+    redis: RedisServer | None = None
+    clock: WallClock | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """In place of those in ``SETTINGS``."""
 
 
 class Stage:
@@ -60,20 +80,27 @@ class Stage:
     ``life`` is odd while the gateway is away, and never the same again after it was away.
     """
 
-    def __init__(self, folder: Path, disk: SmallDisk | None, mongo: MongoServer | None) -> None:
+    def __init__(self, folder: Path, disk: SmallDisk | None, props: Props) -> None:
         self.life = 0
+        self.killed_at: float | None = None
+        """When a worker was killed last (monotonic)."""
         self.disk = disk
         self.upstream = f"http://127.0.0.1:{_port_of_our_own()}"
         self.url = f"http://127.0.0.1:{_port_of_our_own()}"
         self.answers: dict[str, bytes] = {}
         """What the kingdom says to the questions of ``KNOWN``."""
         self._folder = folder
-        self._mongo = mongo
+        self._mongo, self._redis, self._clock = props.mongo, props.redis, props.clock
+        self._workers = 1 if props.redis is None else _WORKERS
         self._database_name = f"chaos_{random.randrange(16**8):08x}"
-        self._settings = {**SETTINGS, "ESTFOR_API_URL": self.upstream}
-        if mongo is not None:
-            self._settings["MONGODB_URI"] = mongo.uri
+        self._settings = {**SETTINGS, **props.settings, "ESTFOR_API_URL": self.upstream}
+        if self._mongo is not None:
+            self._settings["MONGODB_URI"] = self._mongo.uri
             self._settings["MONGODB_DATABASE"] = self._database_name
+        if self._redis is not None:
+            self._settings["REDIS_URL"] = self._redis.url
+        if self._clock is not None:
+            self._settings |= self._clock.settings
         self._processes = ExitStack()
         self._sandbox: Drawbridge | None = None
         self._gateway: Drawbridge | None = None
@@ -89,6 +116,8 @@ class Stage:
 
     def close(self) -> None:
         """End everything; nothing if it has ended."""
+        if self._clock is not None and self._gateway is not None:
+            self._gateway.stop()  # what sets its clock leaves files behind when it is killed
         self._processes.close()
         if self._mongo is not None:
             self._mongo.start()
@@ -96,16 +125,31 @@ class Stage:
                 client.drop_database(self._database_name)
 
     @property
-    def gateway_pid(self) -> int | None:
-        """The gateway's process, if there is one."""
+    def serving_pids(self) -> list[int]:
+        """The processes that answer, or are about to."""
         if self._gateway is None or self._gateway.process.poll() is not None:
-            return None
-        return self._gateway.process.pid
+            return []
+        pid = self._gateway.process.pid
+        return [pid] if self._workers == 1 else workers_of(pid)
 
     @property
     def log(self) -> str:
         """What the gateway has written since it was started."""
         return "" if self._gateway is None else self._gateway.log
+
+    async def health(self) -> list[dict[str, Any]]:
+        """What the gateway says of itself; of several workers each, as good as certainly."""
+        asked = 1 if self._workers == 1 else _ENOUGH
+        each_its_own = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(timeout=5, limits=each_its_own) as client:
+            told = await asyncio.gather(*(client.get(f"{self.url}/health") for _ in range(asked)))
+        return [one.raise_for_status().json() for one in told]
+
+    async def times_asked(self) -> dict[str, int]:
+        """How often the kingdom was asked each question since it was started."""
+        async with httpx.AsyncClient(timeout=5) as client:
+            report = (await client.get(f"{self.upstream}/__sandbox__/counts")).json()
+        return {str(target): int(times) for target, times in report["targets"].items()}
 
     async def misbehave(self, **fault: Any) -> None:
         """Let the kingdom commit this fault, for every request."""
@@ -168,6 +212,37 @@ class Stage:
         assert self._mongo is not None
         await asyncio.to_thread(self._mongo.start)
 
+    async def kill_redis(self) -> None:
+        """End Redis as a crash would: it forgets everything."""
+        assert self._redis is not None
+        await asyncio.to_thread(self._redis.kill)
+
+    async def pause_redis(self) -> None:
+        """Let Redis hang, connections and all."""
+        assert self._redis is not None
+        self._redis.pause()
+
+    async def start_redis(self) -> None:
+        """Undo ``kill_redis`` and ``pause_redis``; returns when it answers."""
+        assert self._redis is not None
+        await asyncio.to_thread(self._redis.start)
+
+    async def kill_worker(self) -> None:
+        """End the worker that has lived longest as a crash would; its connections break."""
+        self.killed_at = time.monotonic()
+        os.kill(self.serving_pids[0], signal.SIGKILL)
+
+    def put_clock(self, seconds: float) -> None:
+        """Let the gateway's clock be ``seconds`` ahead of the right time, or behind it."""
+        assert self._clock is not None
+        self._clock.put(seconds)
+
+    async def purge_everything(self) -> None:
+        """Have the gateway take every answer for stale."""
+        async with httpx.AsyncClient(timeout=5) as client:
+            told = await client.post(f"{self.url}/cache/purge", json={"all": True})
+            told.raise_for_status()
+
     @property
     def _database(self) -> Path:
         return self._folder / "data" / "responses.sqlite3"
@@ -180,7 +255,10 @@ class Stage:
 
     def _start_gateway(self) -> None:
         port = self.url.rpartition(":")[2]
-        running = drawbridge(self._folder, "serve", "--port", port, settings=self._settings)
+        workers = () if self._workers == 1 else ("--workers", str(self._workers))
+        running = drawbridge(
+            self._folder, "serve", "--port", port, *workers, settings=self._settings
+        )
         self._gateway = self._processes.enter_context(running)
         self._gateway.url()
 
@@ -196,10 +274,10 @@ class Stage:
 
 
 @contextmanager
-def open_stage(folder: Path, mongo: MongoServer | None = None) -> Iterator[Stage]:
+def open_stage(folder: Path, props: Props) -> Iterator[Stage]:
     """A stage with the SQLite store on a disk of its own where that can be had, or MongoDB."""
     with small_disk(folder / "data") as disk:
-        stage = Stage(folder, disk, mongo)
+        stage = Stage(folder, disk, props)
         try:
             stage.open()
             yield stage

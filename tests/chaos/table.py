@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from tests.chaos.run import Result
 
-_HEAD = ("fault", "requests", "failed", "wrong", "slowest", "new", "grown", "recovered after")
+_HEAD = (
+    "fault",
+    "requests",
+    "failed",
+    "wrong",
+    "again",
+    "slowest",
+    "new",
+    "grown",
+    "recovered after",
+)
 
 
 def table(results: Sequence[Result]) -> list[str]:
@@ -23,6 +33,7 @@ def _row(result: Result) -> tuple[str, ...]:
         str(known.requests),
         str(known.failed),
         str(known.wrong),
+        str(known.again),
         f"{known.slowest * 1000:.0f} ms",
         f"{new.requests} in {new.slowest * 1000:.0f} ms",
         f"{result.growth / 1e6:.1f} MB",

@@ -8,7 +8,14 @@ from copy import copy
 import pytest
 
 from tests.chaos.conftest import SharedStage
-from tests.chaos.faults import ON_DISK, ON_MONGODB, ON_SQLITE, Fault
+from tests.chaos.faults import (
+    ON_DISK,
+    ON_MONGODB,
+    ON_SQLITE,
+    WITH_A_CLOCK,
+    WITH_WORKERS,
+    Fault,
+)
 from tests.chaos.load import under_load
 from tests.chaos.plan import Plan, plan_from_environment
 from tests.chaos.run import Result, run
@@ -57,6 +64,22 @@ async def test_a_database_in_trouble_is_not_noticed(
     fault: Fault, mongodb_stage: SharedStage, results: list[Result]
 ) -> None:
     await survive(fault, mongodb_stage, results)
+
+
+@pytest.mark.real("redis")
+@each(WITH_WORKERS)
+async def test_among_several_workers_too(
+    fault: Fault, workers_stage: SharedStage, results: list[Result]
+) -> None:
+    await survive(fault, workers_stage, results)
+
+
+@pytest.mark.real("clock to be set")
+@each(WITH_A_CLOCK)
+async def test_a_clock_that_is_set_is_not_noticed(
+    fault: Fault, clock_stage: SharedStage, results: list[Result]
+) -> None:
+    await survive(fault, clock_stage, results)
 
 
 async def test_the_same_load_on_the_bare_upstream_notices(sqlite_stage: SharedStage) -> None:

@@ -8,23 +8,18 @@ its own, which is dropped after it.
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tests.real.require import find_binary, unavailable
+from tests.real.server import Server, ServerNotStarted, ServerProcess, free_port
 
-_READY_WITHIN = 30.0
-_STOPPED_WITHIN = 10.0
+_PATIENCE = 30.0
 _PING = 0.5
 
 Command = Callable[[str, int, Path], list[str]]
@@ -58,88 +53,33 @@ def _ferretdb(program: str, port: int, folder: Path) -> list[str]:
 PROGRAMS: dict[str, Command] = {"mongod": _mongod, "ferretdb": _ferretdb}
 
 
-class ServerNotStarted(Exception):
-    """Raised when a server does not come up; the message ends with its log."""
-
-
-class MongoServer:
+class MongoServer(Server):
     """A server at ``uri``: a process of ours, unless an address was given."""
 
-    def __init__(self, uri: str) -> None:
+    what, variable = "mongodb", "MONGODB_URI"
+
+    def __init__(self, uri: str, process: ServerProcess | None = None) -> None:
+        super().__init__(process)
         self.uri = uri
 
-    def start(self) -> None:
-        """Return when it answers; at once if it runs. Raises ``ServerNotStarted``."""
-        _wait_until_ready(self.uri, lambda: True)
-
-    def kill(self) -> None:
-        """End it at once, as a crash would."""
-        self._not_ours()
-
-    def pause(self) -> None:
-        """Let it hang, connections and all, as a paused container does."""
-        self._not_ours()
-
-    def resume(self) -> None:
-        """Undo ``pause``; nothing if it is not paused."""
-
-    def stop(self) -> None:
-        """End it in good order; nothing if it does not run, or is not ours."""
-
-    def _not_ours(self) -> NoReturn:
-        unavailable("mongodb to do harm to", "the one in MONGODB_URI is not ours")
+    def complaint(self) -> str | None:
+        try:
+            with _client(self.uri, _PING) as client:
+                client.admin.command("ping")
+        except PyMongoError as error:
+            return str(error)
+        return None
 
 
 class MongoProcess(MongoServer):
     """A server process on a free port of its own, which it keeps when started again."""
 
     def __init__(self, program: str, command: Command, folder: Path) -> None:
-        self._port = _free_port()
-        super().__init__(f"mongodb://127.0.0.1:{self._port}")
+        port = free_port()
         data = folder / "data"
         data.mkdir()
-        self._command = command(program, self._port, data)
-        self._log = folder / "log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.resume()
-        if self._process is None:
-            with self._log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-                )
-        process = self._process
-        try:
-            _wait_until_ready(self.uri, lambda: process.poll() is None)
-        except ServerNotStarted as failure:
-            self.kill()
-            log_tail = self._log.read_text(errors="replace")[-4000:]
-            raise ServerNotStarted(f"{failure}: {self._command[0]}\n{log_tail}") from None
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(_STOPPED_WITHIN)
-            self._process = None
-
-    def pause(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self.resume()
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(_STOPPED_WITHIN)
-            except subprocess.TimeoutExpired:
-                self.kill()
-            self._process = None
+        process = ServerProcess(command(program, port, data), folder / "log")
+        super().__init__(f"mongodb://127.0.0.1:{port}", process)
 
 
 @pytest.fixture(scope="session")
@@ -157,7 +97,7 @@ def mongo_database(mongo_server: MongoServer) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:16]}"
     yield name
     mongo_server.start()
-    with _client(mongo_server.uri, _READY_WITHIN) as client:
+    with _client(mongo_server.uri, _PATIENCE) as client:
         client.drop_database(name)
 
 
@@ -182,26 +122,5 @@ def _first_that_starts(folders: pytest.TempPathFactory) -> MongoServer:
     return unavailable("mongodb", "; ".join(reasons))
 
 
-def _wait_until_ready(uri: str, alive: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _READY_WITHIN
-    while alive():
-        try:
-            with _client(uri, _PING) as client:
-                client.admin.command("ping")
-        except PyMongoError as error:
-            if time.monotonic() > deadline:
-                raise ServerNotStarted(f"not ready in {_READY_WITHIN:g} s ({error})") from None
-        else:
-            return
-    raise ServerNotStarted("it ended at once")
-
-
 def _client(uri: str, seconds: float) -> MongoClient[dict[str, object]]:
     return MongoClient(uri, serverSelectionTimeoutMS=int(seconds * 1000))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
