@@ -202,6 +202,25 @@ async def test_the_states_of_all_workers_are_put_together(
             assert 'drawbridge_upstream_breaker_state{state="closed"} 1.0' in metrics(url)
 
 
+async def test_a_limit_is_one_for_all_workers(tmp_path: Path, redis_server: RedisServer) -> None:
+    quota, asked_for = 100, 240
+    limit = {"RATE_LIMIT": f"{quota}/hour", "CACHE_TTL_SLOW": "1h"}
+    async with (
+        upstream_of(Told()) as upstream,
+        httpx.AsyncClient(limits=EACH_ITS_OWN, timeout=30) as client,
+    ):
+        with two_workers(tmp_path, redis_server, ESTFOR_API_URL=upstream, **limit) as running:
+            url, granted = running.url(), 0
+            for _ in range(asked_for // 8):
+                answers = await asyncio.gather(*(client.get(f"{url}/clans") for _ in range(8)))
+                granted += sum(answer.status_code == 200 for answer in answers)
+                await asyncio.sleep(0.12)  # one tells the other what it counted ten times a second
+            by = {line["worker"] for line in lines(running) if line["event"] == "request"}
+    assert by == {0, 1}
+    # The first question is dearer; between two exchanges each grants by itself.
+    assert quota - 40 <= granted <= quota + 16
+
+
 async def test_a_killed_worker_is_replaced_and_no_counter_goes_backwards(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:

@@ -155,6 +155,12 @@ def read_batch(key: RequestKey) -> Batch | None:
     )
 
 
+def calls_for(key: RequestKey) -> int:
+    """How many calls the answer to ``key`` takes when none of it is known."""
+    batch = read_batch(key)
+    return 1 if batch is None else len(batch.parts(list(batch.ids)))
+
+
 def _ids_of(
     operation: Operation, look_up: LookUp, pieces: Sequence[str], body: bytes | None
 ) -> dict[str, Any] | None:

@@ -74,8 +74,9 @@ class RateLimit:
         return (self.policy, (b"ratelimit", standing_field(standing).encode()))
 
 
-async def admit_miss(scope: Scope) -> None:
-    """To be called before the upstream is asked on behalf of the request in ``scope``.
+async def admit_miss(scope: Scope, calls: int = 1) -> None:
+    """To be called before the upstream is asked on behalf of the request in ``scope``, which may
+    take so many ``calls``.
 
     Takes what that costs at once, so that many requests at a time cannot all be let through on
     the same units. It is given back if the answer turns out to have been known. Raises
@@ -84,7 +85,7 @@ async def admit_miss(scope: Scope) -> None:
     """
     visit = scope.get(_VISIT)
     if isinstance(visit, _Visit):
-        visit.admit_miss()
+        visit.admit_miss(calls)
 
 
 class _Visit:
@@ -99,8 +100,11 @@ class _Visit:
         self._paid = False
         self.standing = self._take(1)
 
-    def admit_miss(self) -> None:
+    def admit_miss(self, calls: int) -> None:
         if not self._paid:
+            # A small quota must leave room for the dearest question.
+            most = min(limit.quota for limit in self._quotas.limits) - 1
+            self._miss_cost = min(self._miss_cost * calls, most)
             self.standing = self._take(self._miss_cost)
             self._paid = True
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.cache.batches import calls_for
 from app.cache.conditional import Condition, evaluate
 from app.cache.encoding import negotiate, tag_of
 from app.cache.fields import describe_answer, describe_body
@@ -92,7 +93,7 @@ class Mirror:
 
     async def _outcome(self, key: RequestKey, scope: Scope, cache_control: str) -> Outcome:
         if "only-if-cached" not in cache_control:
-            return await self._cache.answer(key, admit=lambda: admit_miss(scope))
+            return await self._cache.answer(key, lambda: admit_miss(scope, calls_for(key)))
         outcome = await self._cache.known(key)
         if outcome is None:
             raise RequestRefused(504, "Not cached", "You asked for what is cached; this is not.")

@@ -84,3 +84,51 @@ async def test_the_command_line_asks_the_same_way(client: httpx.AsyncClient) -> 
     assert (done["purged"], done["what"]) == ("tag", "players")
     with pytest.raises(GatewayError, match="dragons"):
         await asyncio.to_thread(gateway.purge, {"tag": "dragons"})
+
+
+async def test_what_was_warmed_is_there(client: httpx.AsyncClient, told: Told) -> None:
+    wanted = {"paths": ["/players?name=ada", "/clans", "/players/?name=ada&numToSkip=0"]}
+    done = (await client.post("/cache/warm", json=wanted)).json()["warmed"]
+    assert [one["path"] for one in done] == wanted["paths"]
+    assert {(one["status"], one["bytes"]) for one in done} == {(200, len(b'{"rows":[]}'))}
+    asked = len(told.asked)
+    assert asked == 2
+    assert (await status_of(client, "/clans")).startswith("drawbridge; hit")
+    assert len(told.asked) == asked
+
+
+async def test_all_game_definitions_are_warmed_and_a_failure_is_told(
+    client: httpx.AsyncClient, told: Told
+) -> None:
+    told.status = 503
+    done = (await client.post("/cache/warm", json={})).json()["warmed"]
+    assert {"/items", "/quests"} & {one["path"] for one in done}
+    assert all("error" in one for one in done)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"paths": ["/playrs"]}, "did you mean /players?"),
+        ({"paths": ["players"]}, "pattern"),
+        ({"paths": ["/clans"] * 501}, "500"),
+        ({"path": "/clans"}, "path"),
+    ],
+)
+async def test_what_cannot_be_warmed_is_refused(
+    wanted: dict[str, Any], says: str, client: httpx.AsyncClient, told: Told
+) -> None:
+    refused = await client.post("/cache/warm", json=wanted)
+    assert refused.status_code == 422
+    assert says in refused.json()["detail"]
+    assert told.asked == []
+
+
+async def test_stats_tell_what_is_where(client: httpx.AsyncClient) -> None:
+    await client.get("/clans")
+    await client.post("/cache/purge", json={"tag": "players"})
+    stats = (await client.get("/cache/stats")).json()
+    assert stats["memory"]["entries"] == 1
+    assert stats["store"]["kind"] == "sqlite"
+    assert stats["purges"] == 1
+    assert set(stats["writes"]) == {"waiting", "dropped"}

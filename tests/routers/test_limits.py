@@ -99,3 +99,15 @@ async def test_nonsense_is_refused_by_name(tmp_path: Path, setting: str, value: 
 async def test_it_can_be_turned_off(tmp_path: Path) -> None:
     async with upstream_of(Told()) as url, gateway_on(url, tmp_path, rate_limit="off") as client:
         assert "ratelimit" not in (await client.get("/players")).headers
+
+
+async def test_a_question_that_takes_several_calls_costs_as_many(tmp_path: Path) -> None:
+    async with (
+        upstream_of(Told(body=b'{"queuedActions":[]}')) as url,
+        gateway_on(url, tmp_path) as client,
+    ):
+        ids = [str(number) for number in range(1, 1201)]
+        many = await client.post("/queued-actions/multi", json={"playerIds": ids})
+        assert many.headers["ratelimit"].startswith(f'"default";r={1200 - 1 - 3 * 10};')
+        few = await client.post("/queued-actions/multi", json={"playerIds": ["9000"]})
+        assert few.headers["ratelimit"].startswith(f'"default";r={1169 - 1 - 10};')
