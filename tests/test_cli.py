@@ -182,7 +182,8 @@ def test_without_a_gateway_containers_say_so(tmp_path: Path) -> None:
 
 
 def test_cache_stats_of_a_running_gateway(tmp_path: Path) -> None:
-    with drawbridge(tmp_path, "demo", "--port", "0") as running:
+    nobody = {"CONTAINER_SCOPE": "drawbridge.test.case=nobody"}
+    with drawbridge(tmp_path, "demo", "--port", "0", settings=nobody) as running:
         url = running.url()
         httpx.get(f"{url}/clan-tiers/1")
         shown = run(tmp_path, "cache", "stats", "--gateway", url, "--json")

@@ -116,8 +116,6 @@ class Stage:
 
     def close(self) -> None:
         """End everything; nothing if it has ended."""
-        if self._clock is not None and self._gateway is not None:
-            self._gateway.stop()  # what sets its clock leaves files behind when it is killed
         self._processes.close()
         if self._mongo is not None:
             self._mongo.start()

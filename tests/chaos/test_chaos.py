@@ -74,7 +74,6 @@ async def test_among_several_workers_too(
     await survive(fault, workers_stage, results)
 
 
-@pytest.mark.real("clock to be set")
 @each(WITH_A_CLOCK)
 async def test_a_clock_that_is_set_is_not_noticed(
     fault: Fault, clock_stage: SharedStage, results: list[Result]
