@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 import uvloop
-from rich.console import Console
-from rich.table import Table
 
 from app import __version__
+from app.cli_containers import containers_commands
 from app.config import NO_AUTOMATION, Settings, load_settings, parse_duration
 from app.demo import run_demo
 from app.doctor import Finding, Health, examine
@@ -28,18 +26,11 @@ from app.sandbox.faults import Fault
 from app.sandbox.options import MOST_PLAYERS, SandboxOptions
 from app.sandbox.recorder import Step, record
 from app.serving import address, bind, serve
+from app.terminal import GATEWAY, At, Json, Key, print_json, print_table
 from app.workers import run_workers
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
-At = Annotated[
-    str, typer.Option("--gateway", envvar="DRAWBRIDGE_URL", help="The running gateway to ask.")
-]
-Key = Annotated[
-    str | None, typer.Option("--key", envvar="DRAWBRIDGE_API_KEY", help="An operator's key.")
-]
-_GATEWAY = "http://127.0.0.1:8000"
 
 
 def main() -> None:
@@ -76,12 +67,7 @@ def build() -> typer.Typer:
     cache.command("purge")(cache_purge)
     cache.command("warm")(cache_warm)
     commands.add_typer(cache, name="cache")
-    containers = typer.Typer(help="The containers of a running gateway.", no_args_is_help=True)
-    containers.command("list")(containers_list)
-    containers.command("wake")(containers_wake)
-    containers.command("sleep")(containers_sleep)
-    containers.command("watch")(containers_watch)
-    commands.add_typer(containers, name="containers")
+    commands.add_typer(containers_commands(), name="containers")
     commands.callback()(_options)
     return commands
 
@@ -166,33 +152,29 @@ def doctor_command(as_json: Json = False) -> None:
     configure_logging(settings.model_copy(update={"log_level": "ERROR"}))
     findings = asyncio.run(_examine(settings))
     if as_json:
-        _print_json(
-            [{"subject": f.subject, "health": f.health, "found": f.found} for f in findings]
-        )
+        print_json([{"subject": f.subject, "health": f.health, "found": f.found} for f in findings])
     else:
-        _print_table(
-            ["", "what", "found"], [[f.health.value, f.subject, f.found] for f in findings]
-        )
+        print_table(["", "what", "found"], [[f.health.value, f.subject, f.found] for f in findings])
     if any(finding.health is Health.BROKEN for finding in findings):
         raise typer.Exit(1)
 
 
 def openapi_command() -> None:
     """Print the OpenAPI description."""
-    _print_json(asyncio.run(_describe()))
+    print_json(asyncio.run(_describe()))
 
 
-def cache_stats(at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:
+def cache_stats(at: At = GATEWAY, key: Key = None, as_json: Json = False) -> None:
     """How much is remembered, and where."""
     gateway = RemoteGateway(at, key)
     found = {"memory": gateway.get("/health")["cache"]["memory"], "store": gateway.get("/v1/store")}
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         rows = [
             [tier, *(str(part[k]) for k in ("entries", "bytes"))] for tier, part in found.items()
         ]
-        _print_table(["tier", "entries", "bytes"], rows)
+        print_table(["tier", "entries", "bytes"], rows)
 
 
 def cache_purge(
@@ -205,7 +187,7 @@ def cache_purge(
     hard: Annotated[
         bool, typer.Option(help="Never give it again, not even when all else fails.")
     ] = False,
-    at: At = _GATEWAY,
+    at: At = GATEWAY,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
@@ -216,7 +198,7 @@ def cache_purge(
         raise typer.BadParameter("name exactly one of --key, --tag, --prefix and --all")
     done = RemoteGateway(at, key).purge({**named, "mode": "hard" if hard else "soft"})
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         typer.echo(f"purged ({done['mode']}): {done['purged']} {done['what']}".rstrip())
 
@@ -225,7 +207,7 @@ def cache_warm(
     paths: Annotated[
         list[str] | None, typer.Argument(help="Paths to ask for; none: all game definitions.")
     ] = None,
-    at: At = _GATEWAY,
+    at: At = GATEWAY,
     key: Key = None,
 ) -> None:
     """Ask for answers so that they are there when somebody needs them."""
@@ -242,46 +224,6 @@ def _definitions(gateway: RemoteGateway) -> list[str]:
         for one in operations
         if one["freshness"] == "static" and "{" not in one["path"] and one["method"] == "GET"
     ]
-
-
-def containers_list(at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:
-    """The containers that opted in, and what keeps them up."""
-    rows = RemoteGateway(at, key).containers()
-    if as_json:
-        _print_json(rows)
-    else:
-        columns = ("name", "state", "leases", "idle_seconds", "sleeps_in", "keeps_awake", "error")
-        _print_table(
-            list(columns), [[_cell(row.get(column)) for column in columns] for row in rows]
-        )
-
-
-def containers_wake(name: str, at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:
-    """Wake a container and wait until it is ready."""
-    _print_act(RemoteGateway(at, key).act(name, "wake"), as_json)
-
-
-def containers_sleep(name: str, at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:
-    """Put a container to sleep; refused while it is in use."""
-    _print_act(RemoteGateway(at, key).act(name, "sleep"), as_json)
-
-
-def containers_watch(at: At = _GATEWAY, key: Key = None, as_json: Json = False) -> None:
-    """Follow changes of state until Ctrl-C."""
-    for event, data in RemoteGateway(at, key).events():
-        if as_json:
-            typer.echo(json.dumps({"event": event, **data}))
-        else:
-            typer.echo(
-                f"{data.get('name', '')}: {data.get('state', '')} {data.get('detail') or ''}"
-            )
-
-
-def _print_act(view: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        _print_json(view)
-    else:
-        typer.echo(f"{view['name']} is {view['state']}")
 
 
 async def _describe() -> dict[str, Any]:
@@ -303,23 +245,6 @@ def _duration(option: str, text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.0f}" if isinstance(value, float) else str(value)
-
-
-def _print_table(columns: list[str], rows: list[list[str]]) -> None:
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2))
 
 
 def _say_step(step: Step) -> None:

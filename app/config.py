@@ -169,6 +169,13 @@ class ContainerSettings(BaseModel):
     container_check_interval: Deadline = Field(
         10.0, description="How often the idle monitor looks, and the engine's list is compared."
     )
+    container_silent_timeout: Deadline = Field(
+        900.0, description="How long an open connection counts as use after its last byte."
+    )
+    container_memory_reserve: Size | None = Field(
+        None,
+        description="Memory to keep available, as in 1GB: idle containers sleep early for it.",
+    )
     container_scope: Words = Field(
         (), description="Labels (key=value) a container must have too: gateways sharing an engine."
     )

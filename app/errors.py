@@ -14,6 +14,7 @@
     │   └── StoreUnavailable     ... because it cannot be reached at all
     └── ContainerError           a container is not there for us
         ├── ContainerUnknown     no such container has opted in
+        ├── ContainerInUse       it is not put to sleep: somebody needs it
         ├── ContainerFailed      it does not start, or died; tried again after a pause
         ├── ContainerSlow        it did not become ready within its time
         └── AutomationOff        we may not, or cannot, start or stop containers
@@ -113,6 +114,10 @@ class ContainerError(DrawbridgeError):
 
 class ContainerUnknown(ContainerError):
     """Raised when no container of that name has opted in."""
+
+
+class ContainerInUse(ContainerError):
+    """Raised when a container is not put to sleep because it is in use, or was not in the end."""
 
 
 class ContainerFailed(ContainerError):

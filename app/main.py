@@ -72,7 +72,11 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     settings, metrics = runtime.settings, runtime.metrics
     questions = Questions(runtime.catalogue)
     app: ASGIApp = PagePolicy(build_routes(runtime))
-    app = ContainerGate(app, dict.fromkeys(STORE_PATHS, runtime.store_gate))
+    app = ContainerGate(
+        app,
+        dict.fromkeys(STORE_PATHS, runtime.store_gate),
+        silent_after=settings.container_silent_timeout,
+    )
     app = Mirror(app, questions, runtime.cache, runtime.variants, metrics)
     limit = None
     if runtime.quotas is not None:

@@ -38,6 +38,10 @@ class RemoteGateway:
         """``wake`` or ``sleep`` a container; how it is afterwards."""
         return self._json("POST", f"/automation/containers/{quote(name, safe='')}/{verb}")
 
+    def report(self) -> dict[str, Any]:
+        """The books on the containers."""
+        return self._json("GET", "/automation/report")
+
     def purge(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Forget answers; ``wanted`` is the body that ``POST /cache/purge`` takes."""
         return self._json("POST", "/cache/purge", wanted)

@@ -26,10 +26,13 @@ from app.cache.response_cache import ResponseCache
 from app.cache.sqlite import SqliteStore
 from app.cache.store import ResponseStore
 from app.cache.variants import Variants
-from app.config import CacheSettings, ContainerSettings, FrontSettings, Settings, UpstreamSettings
+from app.config import CacheSettings, FrontSettings, Settings, UpstreamSettings
+from app.containers.books import Books, Observers
 from app.containers.engine import Engine
 from app.containers.fleet import Fleet
 from app.containers.gate import ContainerGate
+from app.containers.ledger_file import LedgerFile
+from app.containers.memory_guard import MemoryGuard
 from app.containers.policy import FleetPolicy
 from app.errors import SettingsError, StoreError
 from app.kingdom.catalogue import Catalogue
@@ -43,6 +46,7 @@ from app.state_gauges import TOGETHER, StateGauges
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
 
 if TYPE_CHECKING:
+    from app.coordination.meeting import Meeting
     from app.coordination.together import Together
 
 _log = structlog.get_logger(__name__)
@@ -61,6 +65,7 @@ class Runtime:
     catalogue: Catalogue
     metrics: Metrics
     fleet: Fleet
+    books: Books
     upstream: UpstreamClient
     store_gate: StoreGate
     cache: ResponseCache
@@ -93,13 +98,12 @@ async def open_runtime(
         parts.push_async_callback(store.aclose)
         if settings.mongodb_uri is None:
             await store.ping()
-        policy = fleet_policy(settings, worker)
-        fleet = Fleet(Engine(settings.docker_host), policy, observer=metrics)
-        await parts.enter_async_context(fleet)
+        meeting = await meeting_place(settings, parts)
+        fleet, books = await containers(settings, metrics, meeting, parts)
         gate = store_gate(settings, fleet)
         if settings.mongodb_uri is not None and fleet.provider(store.name) is None:
             await _greet(store)
-        together = await meeting_place(settings, fleet, parts)
+        together = meeting.together if meeting else None
         upstream = await parts.enter_async_context(upstream_client(settings, metrics, together))
         cache = response_cache(settings, store, gate, upstream, metrics, together)
         parts.push_async_callback(cache.aclose)
@@ -108,10 +112,10 @@ async def open_runtime(
             wanted=lambda entry: cache.memory.look(entry.key) is entry,
         )
         parts.push_async_callback(variants.aclose)
-        if together is not None:
-            await together.join(Membership(cache, upstream, time.time))
-            if quotas is not None:
-                await share(quotas, together, parts)
+        if meeting is not None:
+            within = settings.container_startup_timeout
+            meeting.link.door = ContainerGate(fleet, "redis", within=within)
+            await join(meeting, Membership(cache, upstream, time.time), fleet, quotas, parts)
         states = StateGauges(cache, upstream, fleet).collect
         if worker is not None:
             shared = SharedStates(worker, states, TOGETHER)
@@ -122,6 +126,7 @@ async def open_runtime(
             catalogue=Catalogue(),
             metrics=metrics,
             fleet=fleet,
+            books=books,
             upstream=upstream,
             store_gate=gate,
             cache=cache,
@@ -133,18 +138,25 @@ async def open_runtime(
         )
 
 
-def fleet_policy(settings: ContainerSettings, worker: WorkerPlace | None) -> FleetPolicy:
-    """How containers are looked after. One of several workers stops none: it does not know which
-    of them the others are using."""
-    policy = FleetPolicy.from_settings(settings)
-    if worker is None or worker.of == 1 or not policy.auto_stop:
-        return policy
-    if worker.number == 0:
-        _log.warning(
-            "containers are started and not stopped: workers do not know what others use",
-            advice="serve with one worker, or stop containers yourself",
-        )
-    return policy.without_stops()
+async def containers(
+    settings: Settings, metrics: Metrics, meeting: Meeting | None, parts: AsyncExitStack
+) -> tuple[Fleet, Books]:
+    """The containers, the books on them, and the guard over the host's memory if it is wanted."""
+    engine = Engine(settings.docker_host)
+    every = settings.container_check_interval
+    books = await parts.enter_async_context(Books(LedgerFile(settings.data_dir), every=every))
+    fleet = Fleet(
+        engine,
+        FleetPolicy.from_settings(settings),
+        observer=Observers(metrics, books),
+        peers=meeting.rights if meeting else None,
+    )
+    books.follow(fleet, engine.memory)
+    await parts.enter_async_context(fleet)
+    if settings.container_memory_reserve is not None:
+        reserve = settings.container_memory_reserve
+        await parts.enter_async_context(MemoryGuard(fleet, reserve, every=every))
+    return fleet, books
 
 
 def upstream_client(
@@ -215,19 +227,15 @@ def client_rules(settings: FrontSettings) -> tuple[ClientQuotas | None, Networks
     return ClientQuotas(limits, time.monotonic) if limits else None, trusted
 
 
-async def meeting_place(settings: Settings, fleet: Fleet, parts: AsyncExitStack) -> Together | None:
+async def meeting_place(settings: Settings, parts: AsyncExitStack) -> Meeting | None:
     """Where this gateway meets the others that use the same Redis, which may sleep as well."""
     if settings.redis_url is None:
         return None
     # Imported only where it is used: it takes 22 MB, and most gateways have no Redis.
-    from app.coordination.link import RedisLink, connect  # noqa: PLC0415
-    from app.coordination.together import Together  # noqa: PLC0415
+    from app.coordination.meeting import open_meeting  # noqa: PLC0415
 
-    redis = await parts.enter_async_context(connect(settings.redis_url.get_secret_value()))
-    door = ContainerGate(fleet, "redis", within=settings.container_startup_timeout)
-    together = Together(RedisLink(redis, door, time.monotonic), realm=realm(settings))
-    parts.push_async_callback(together.aclose)
-    return together
+    url = settings.redis_url.get_secret_value()
+    return await parts.enter_async_context(open_meeting(url, realm(settings)))
 
 
 def realm(settings: UpstreamSettings) -> str:
@@ -235,12 +243,21 @@ def realm(settings: UpstreamSettings) -> str:
     return "drawbridge:" + blake2b(settings.estfor_api_url.encode(), digest_size=4).hexdigest()
 
 
-async def share(quotas: ClientQuotas, together: Together, parts: AsyncExitStack) -> None:
-    """Count together with the other gateways."""
+async def join(
+    meeting: Meeting,
+    membership: Membership,
+    fleet: Fleet,
+    quotas: ClientQuotas | None,
+    parts: AsyncExitStack,
+) -> None:
+    """Begin to tell the other gateways, and to hear them."""
     from app.middleware.shared_quota import SharedQuotas  # noqa: PLC0415
 
-    link = together.link
-    await parts.enter_async_context(SharedQuotas(quotas, link.redis, enter=link.door.enter))
+    await meeting.together.join(membership)
+    await meeting.rights.join(fleet.let_stop)
+    if quotas is not None:
+        link = meeting.link
+        await parts.enter_async_context(SharedQuotas(quotas, link.redis, enter=link.door.enter))
 
 
 async def _greet(store: ResponseStore) -> None:

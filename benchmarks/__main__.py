@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import admission, hits, memory, misses, store
+from benchmarks import admission, containers, hits, memory, misses, store
 from benchmarks.result import Result, show, write
 from benchmarks.running import NotInstalled
 
@@ -22,9 +22,10 @@ BENCHMARKS: dict[str, Callable[[bool], Result]] = {
     "memory": memory.run,
     "store": store.run,
     "admission": admission.run,
+    "containers": containers.run,
 }
 NAMES = (*BENCHMARKS, "all")
-QUICK = ("hits", "misses", "memory")
+QUICK = ("hits", "misses", "memory", "containers")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -23,12 +23,12 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for floor in (
         "__main__",
         "cli",
-        "demo doctor workers",
+        "demo doctor workers cli_containers",
         "main tasks",
         "routers",
         "runtime fast_hits",
         "middleware",
-        "serving remote state_gauges shared_states membership",
+        "serving remote terminal state_gauges shared_states membership",
         "cache upstream containers coordination sync sandbox",
         "records logs metrics tracing",
         "kingdom config",
@@ -48,7 +48,7 @@ EDGES = {
     # The quotas are shared through a client that is handed to them.
     "redis": ("app/coordination/link.py", "app/middleware/shared_quota.py"),
     "celery": ("app/tasks.py",),
-    "typer": ("app/cli.py",),
+    "typer": ("app/cli.py", "app/cli_containers.py", "app/terminal.py"),
     # The fast way is a subclass of uvicorn's protocol: nobody else knows the inside of that.
     "uvicorn": ("app/serving.py", "app/fast_hits.py"),
 }
@@ -78,8 +78,15 @@ PURE = (
     "app/upstream/exchange.py",
     "app/middleware/quota.py",
     "app/containers/spec.py",
+    "app/containers/events.py",
     "app/containers/lifecycle.py",
     "app/containers/idle.py",
+    "app/containers/hours.py",
+    "app/containers/veto.py",
+    "app/containers/ledger.py",
+    "app/containers/pressure.py",
+    "app/containers/report.py",
+    "app/containers/wake_times.py",
 )
 """Decisions: values in, values out."""
 
@@ -101,7 +108,9 @@ IMPURE = frozenset(
 WITHOUT_TWIN = {
     "app/errors.py": "a tree of names; each is tested where it is raised",
     "app/containers/conductor.py": "driven by every test of the fleet, on a real engine",
-    "app/containers/member.py": "driven by every test of the fleet, on a real engine",
+    "app/containers/events.py": "values, each of them in the tables of test_lifecycle.py",
+    "app/containers/yielding.py": "driven by test_several_gateways.py, on a real engine and Redis",
+    "app/coordination/meeting.py": "every test in tests/test_membership.py goes through it",
     "app/containers/view.py": "values, read by every test of the fleet",
     "app/containers/work.py": "driven by every test of the fleet, on a real engine",
     "app/demo.py": "run as a process in tests/test_cli.py",

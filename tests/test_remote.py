@@ -22,6 +22,7 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
 async def test_it_lists_containers_and_reads_pages(url: str) -> None:
     gateway = RemoteGateway(url)
     assert await asyncio.to_thread(gateway.containers) == []
+    assert (await asyncio.to_thread(gateway.report))["containers"] == []
     health = await asyncio.to_thread(gateway.get, "/health")
     assert health["status"] == "ok"
 

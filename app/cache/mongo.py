@@ -9,6 +9,7 @@ ever gets into a message: it holds a password.
 from __future__ import annotations
 
 import asyncio
+import time
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -31,6 +32,8 @@ MAX_BODY = 15_000_000
 
 _SCAN = 10
 """How many times the limit of one call a walk over everything may take."""
+_LEFT_ALONE = 0.25
+"""Seconds that a client has to find its server before another takes its place."""
 _HEADSTART = 0.9
 """The driver's part of the time limit: its reason is worth more than our own cut-off."""
 _FOREIGN = (errors.PyMongoError, BSONError, OSError, UnicodeError, OverflowError)
@@ -63,34 +66,55 @@ class MongoStore:
 
     name = "mongodb"
 
-    def __init__(self, uri: str, database: str, *, timeout: float = 2.0) -> None:
+    def __init__(
+        self,
+        uri: str,
+        database: str,
+        *,
+        timeout: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._timeout = timeout
-        milliseconds = max(1, int(timeout * _HEADSTART * 1000))
-        try:
-            with warnings.catch_warnings():
-                # The driver would only warn of an option that it does not understand, and leave
-                # it out: "tls=yes" would mean no TLS.
-                warnings.simplefilter("error", UserWarning)
-                self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-                    uri,
-                    appname="drawbridge",
-                    serverSelectionTimeoutMS=milliseconds,
-                    connectTimeoutMS=milliseconds,
-                )
-            self._responses: AsyncCollection[dict[str, Any]] = self._client[
-                database
-            ].get_collection("responses", codec_options=_LENIENT)
-        except (errors.PyMongoError, ValueError, TypeError, UserWarning) as error:
-            # The driver quotes what it could not read, which may be a piece of the password.
-            raise StoreUnavailable(
-                f"MONGODB_URI makes no sense ({type(error).__name__}): write"
-                " mongodb://user:password@host:27017, with %XX for special characters, and"
-                " only options that the driver knows"
-            ) from None
+        self._clock = clock
+        # A function, and not the URI itself: that holds a password, and objects are shown in logs.
+        self._made: Callable[[], AsyncMongoClient[dict[str, Any]]]
+        self._made = lambda: _client(uri, timeout)
+        self._database = database
+        self._connect()
         self._writing = asyncio.Lock()
         self._indexed = False
         self._closed = False
         self._under_way: set[asyncio.Task[Any]] = set()
+
+    def _connect(self) -> None:
+        """Have a client; nothing is sent yet."""
+        self._made_at = self._clock()
+        self._client = self._made()
+        self._responses: AsyncCollection[dict[str, Any]] = self._client[
+            self._database
+        ].get_collection("responses", codec_options=_LENIENT)
+
+    def _connect_anew_if_lost(self) -> None:
+        """Take another client if this one has lost its server.
+
+        The driver looks for a lost server every half second, and one that was just woken would
+        be kept waiting for so long. A new client looks at once.
+        """
+        topology = self._client.topology_description
+        lost = any(server.error for server in topology.server_descriptions().values())
+        if (
+            not lost
+            or topology.has_readable_server()
+            or self._clock() < self._made_at + _LEFT_ALONE
+        ):
+            return
+        old = self._client
+        self._connect()
+        self._own(asyncio.create_task(_close(old, self._timeout), name="close lost client"))
+
+    def _own(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.add(task)
+        task.add_done_callback(self._is_done)
 
     async def get(self, key: str) -> Entry | None:
         document = await self._ask(lambda: self._responses.find_one({"_id": key}))
@@ -140,12 +164,7 @@ class MongoStore:
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        try:
-            async with asyncio.timeout(self._timeout * 2):
-                with pymongo.timeout(self._timeout):  # it says goodbye to a server that may hang
-                    await self._client.close()
-        except TimeoutError:
-            _log.warning("the connections to MongoDB did not close in time")
+        await _close(self._client, self._timeout)
 
     async def _write(self, entry: Entry) -> None:
         async with self._writing:
@@ -179,12 +198,12 @@ class MongoStore:
         """Ask the server, within ``share`` times the limit, and translate what goes wrong."""
         if self._closed:
             raise StoreUnavailable("the connection to MongoDB was closed")
+        self._connect_anew_if_lost()
         seconds = self._timeout * share
         # In a task of its own, because a driver that is cancelled while it connects forgets its
         # socket (mongodb/mongo-python-driver#2858); left alone it ends by itself in time.
         task = asyncio.create_task(_answer(question, seconds * _HEADSTART))
-        self._under_way.add(task)
-        task.add_done_callback(self._is_done)
+        self._own(task)
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.shield(task)
@@ -196,6 +215,46 @@ class MongoStore:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # seen, also when the one who asked has gone
+
+
+def _client(uri: str, timeout: float) -> AsyncMongoClient[dict[str, Any]]:
+    milliseconds = max(1, int(timeout * _HEADSTART * 1000))
+    try:
+        with warnings.catch_warnings():
+            # The driver would only warn of an option that it does not understand, and leave
+            # it out: "tls=yes" would mean no TLS.
+            warnings.simplefilter("error", UserWarning)
+            return AsyncMongoClient(
+                uri,
+                appname="drawbridge",
+                serverSelectionTimeoutMS=milliseconds,
+                connectTimeoutMS=milliseconds,
+            )
+    except (errors.PyMongoError, ValueError, TypeError, UserWarning) as error:
+        # The driver quotes what it could not read, which may be a piece of the password.
+        raise StoreUnavailable(
+            f"MONGODB_URI makes no sense ({type(error).__name__}): write"
+            " mongodb://user:password@host:27017, with %XX for special characters, and"
+            " only options that the driver knows"
+        ) from None
+
+
+async def _retire(
+    client: AsyncMongoClient[dict[str, Any]], users: set[asyncio.Task[Any]], within: float
+) -> None:
+    """Close ``client`` when those who use it have ended."""
+    if users:
+        await asyncio.wait(users, timeout=within)
+    await _close(client, within)
+
+
+async def _close(client: AsyncMongoClient[dict[str, Any]], within: float) -> None:
+    try:
+        async with asyncio.timeout(within * 2):
+            with pymongo.timeout(within):  # it says goodbye to a server that may hang
+                await client.close()
+    except TimeoutError:
+        _log.warning("the connections to MongoDB did not close in time")
 
 
 async def _answer(question: Callable[[], Awaitable[T]], seconds: float) -> T:

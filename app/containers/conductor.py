@@ -14,25 +14,32 @@ from app.containers.engine import Engine
 from app.containers.lifecycle import (
     Action,
     Event,
+    Killed,
     LeasesCounted,
     Life,
     Needed,
+    Objected,
     State,
     StopEnded,
     WakeEnded,
     step,
 )
-from app.containers.member import BY_HAND, DIED, Member
+from app.containers.member import BY_HAND, DIED, IDLE, Member
+from app.containers.peers import Peers, Right
 from app.containers.policy import FleetPolicy
 from app.containers.start_slots import StartSlots
 from app.containers.view import FleetEvent, FleetObserver
 from app.containers.work import Job, await_down, put_down, wake
+from app.containers.yielding import yield_to_another
 
 log = structlog.get_logger(__name__)
 
 STARTS_AT_ONCE = 3
 DRAIN_SECONDS = 0.05
 """Between closing the gate and the second look at the leases."""
+
+OBJECTED_SECONDS = 5.0
+"""After another gateway objected to a stop, until it is asked again."""
 
 
 class Conductor:
@@ -47,6 +54,7 @@ class Conductor:
         wall: Callable[[], float],
         rng: random.Random,
         observer: FleetObserver | None,
+        peers: Peers,
         refresh: Callable[[], Awaitable[None]],
     ) -> None:
         self.members: dict[str, Member] = {}
@@ -61,6 +69,7 @@ class Conductor:
         self._wall = wall
         self._rng = rng
         self._observer = observer
+        self._peers = peers
         self._refresh = refresh
         self._slots = StartSlots(STARTS_AT_ONCE)
         self._workers: set[asyncio.Task[None]] = set()
@@ -77,8 +86,19 @@ class Conductor:
         if member.life != before:
             self.changed.set()
             self.changed = asyncio.Event()
+        member.dying = isinstance(event, Killed) or (
+            member.dying and member.life.state is State.STOPPING
+        )
+        if member.right is not None and member.life.state not in (State.DRAINING, State.STOPPING):
+            self._give_back(member.right)
+            member.right = None
         for action in actions:
             self._begin(member, action)
+
+    def _give_back(self, right: Right) -> None:
+        task = asyncio.create_task(right.give_back(), name="give back")
+        self._workers.add(task)
+        task.add_done_callback(self._workers.discard)
 
     def need(self, member: Member, cause: str) -> None:
         """``cause`` needs it, and so all that it depends on. Counts as use."""
@@ -157,18 +177,41 @@ class Conductor:
             case Action.PROBE:
                 return await wake(job, startup_timeout, None)
             case Action.STOP:
+                held = member.right is not None and member.right.holds
+                if not held and not await self._others_agree(member):
+                    return StopEnded(attempt, fault="another gateway uses it")
                 return await put_down(job)
             case Action.AWAIT_DOWN:
                 return await await_down(job)
+            case Action.YIELD:
+                given_back = self._peers.given_back(member.container_id)
+                return await yield_to_another(job, given_back, lambda: member.dying)
         await asyncio.sleep(DRAIN_SECONDS)
+        if not member.leases and not await self._others_agree(member):
+            return Objected()
         return LeasesCounted(member.leases)
+
+    async def _others_agree(self, member: Member) -> bool:
+        """Have the other gateways close their gates to it; whether all did."""
+        wish = member.sleep_reason != IDLE
+        if not wish and self._clock() < member.ask_again_at:
+            return False
+        if member.right is not None:
+            self._give_back(member.right)
+        member.right = await self._peers.ask(member.container_id, wish=wish)
+        if member.right is None:
+            member.ask_again_at = self._clock() + OBJECTED_SECONDS
+        return member.right is not None
 
     async def _dependencies_ready(self, member: Member) -> str | None:
         """Wait for everything that it needs; why that is hopeless, if it is.
 
         No deadline of its own: each of them becomes ready or fails within its startup timeout.
         """
-        for name in self.graph.closure(member.name):
+        needs = self.graph.closure(member.name)
+        for other in [self.members[name] for name in needs if name in self.members]:
+            self.apply(other, Needed())
+        for name in needs:
             while True:
                 need = self.members.get(name)
                 if need is None or need.life.state in (State.FAILED, State.MISSING):
@@ -217,7 +260,9 @@ class Conductor:
             self._count_wake(member, now - member.wake_began)
             member.wake_began = None
         if state is State.AWAKE:
-            member.sleep_reason = BY_HAND
+            member.going_down(BY_HAND)
+        if before.state is State.WAKING:
+            member.ready_at = now
         went_down = before.up and not member.life.up and state is not State.MISSING
         if went_down and before.state in (State.STOPPING, State.AWAKE, State.DRAINING):
             member.sleeps += 1
@@ -233,7 +278,7 @@ class Conductor:
 
     def _count_sleep(self, member: Member, before: Life) -> None:
         reason = member.sleep_reason if before.state is State.STOPPING else DIED
-        member.sleep_reason = BY_HAND
+        member.going_down(BY_HAND)
         if self._observer is not None:
             self._observer.slept(member.name, reason)
 
@@ -245,8 +290,12 @@ def _cause(member: Member, before: Life, actions: tuple[Action, ...]) -> str:
             member.wake_cause = BY_HAND
         case State.AWAKE if before.state is State.DRAINING:
             return "used again"
+        case State.AWAKE if before.state is State.STOPPING:
+            return "kept"
         case State.DRAINING | State.STOPPING:
-            return member.sleep_reason
+            return member.sleep_cause
+        case State.ASLEEP if before.state is State.STOPPING:
+            return member.sleep_cause
         case State.ASLEEP:
-            return member.sleep_reason if before.state is State.STOPPING else DIED
+            return DIED if before.up else "found so"
     return member.wake_cause

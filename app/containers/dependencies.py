@@ -14,6 +14,8 @@ class Graph:
 
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    providers: Mapping[str, str] = field(default_factory=dict)
+    """Who provides a capability, the first by name of several."""
 
     def closure(self, name: str) -> tuple[str, ...]:
         """Everything that ``name`` needs, directly or not, the deepest first, without itself."""
@@ -42,7 +44,11 @@ def resolve(specs: Mapping[str, Spec]) -> Graph:
                 problems.append(f"container {name}: depends-on {wish} closes a circle; left out")
             else:
                 needs[name] = (*needs[name], wish)
-    return Graph(needs, tuple(problems))
+    providers: dict[str, str] = {}
+    for name, spec in sorted(specs.items()):
+        for capability in spec.provides:
+            providers.setdefault(capability, name)
+    return Graph(needs, tuple(problems), providers)
 
 
 def _direct(spec: Spec, specs: Mapping[str, Spec], problems: list[str]) -> tuple[str, ...]:

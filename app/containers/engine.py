@@ -25,7 +25,7 @@ from docker import APIClient
 from docker.errors import DockerException, StreamParseError
 from docker.types.daemon import CancellableStream
 
-from app.containers.engine_json import event_from, inspected_from, listed_from
+from app.containers.engine_json import event_from, inspected_from, listed_from, sample_from
 from app.containers.observed import (
     ContainerGone,
     EngineError,
@@ -36,6 +36,7 @@ from app.containers.observed import (
     Inspected,
     Listed,
 )
+from app.containers.veto import Sample
 
 T = TypeVar("T")
 
@@ -151,6 +152,22 @@ class Engine:
             lambda client: client.logs(container_id, since=since or None, tail=lines),
         )
         return raw.decode("utf-8", "replace")
+
+    async def stats(self, container_id: str, within: float) -> Sample:
+        """What it has used so far. Older engines answer when they count next, once a second."""
+        answer = await self._ask(
+            _Purpose.CALLS,
+            within,
+            lambda client: client.stats(container_id, stream=False, one_shot=True),
+        )
+        return sample_from(answer)
+
+    async def memory(self, container_id: str) -> int | None:
+        """Bytes that it uses; ``None`` if that cannot be had now. Raises nothing."""
+        try:
+            return (await self.stats(container_id, self._call_seconds)).memory
+        except EngineError:
+            return None
 
     async def events(self, labels: Sequence[str], since: float | None) -> EventStream:
         """Subscribe to what happens from now on, and from ``since`` as far as the engine recalls.

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.containers.observed import EngineEvent, Inspected, Listed, standing_of
+from app.containers.veto import Sample
 
 
 def listed_from(row: Mapping[str, Any]) -> Listed:
@@ -57,6 +58,40 @@ def _addresses(details: Mapping[str, Any]) -> tuple[str, ...]:
 def _wall_time(text: str | None) -> float:
     """Seconds since 1970; a container that never ran has the year one."""
     return datetime.fromisoformat(text).timestamp() if text else 0.0
+
+
+def sample_from(stats: Mapping[str, Any]) -> Sample:
+    """The answer of ``GET /containers/ID/stats``, taken once.
+
+    The moment is read from the time that the host's CPUs have been through, which nobody sets;
+    the wall clock serves where the engine does not tell. Per CPU nothing is used: cgroup v2 has
+    no such figures.
+    """
+    cpu = stats.get("cpu_stats") or {}
+    system, count = cpu.get("system_cpu_usage"), cpu.get("online_cpus")
+    networks = stats.get("networks")
+    return Sample(
+        cpu=float((cpu.get("cpu_usage") or {}).get("total_usage") or 0) / 1e9,
+        traffic=None if networks is None else sum(map(_traffic, networks.values())),
+        at=system / count / 1e9 if system and count else _wall_time(stats.get("read")),
+        memory=_memory(stats.get("memory_stats") or {}),
+    )
+
+
+def _memory(told: Mapping[str, Any]) -> int | None:
+    """What is in use, without the pages of files that the kernel would give back at once.
+
+    They are named differently by cgroup v1 and v2.
+    """
+    usage, parts = told.get("usage"), told.get("stats") or {}
+    if usage is None:
+        return None
+    given_back = parts.get("total_inactive_file", parts.get("inactive_file", 0))
+    return max(0, int(usage) - int(given_back))
+
+
+def _traffic(network: Mapping[str, Any]) -> int:
+    return int(network.get("rx_bytes") or 0) + int(network.get("tx_bytes") or 0)
 
 
 def event_from(raw: Mapping[str, Any]) -> EngineEvent:

@@ -18,6 +18,7 @@ import structlog
 from app.containers.conductor import Conductor
 from app.containers.dependencies import resolve
 from app.containers.engine import Engine, EventStream
+from app.containers.last_words import last_words
 from app.containers.lifecycle import Killed, Life, Lost, Seen, State
 from app.containers.member import Member
 from app.containers.observed import (
@@ -148,13 +149,20 @@ class EngineLink:
         if member.life.state is State.STOPPING:
             return
         details = await self._inspect(member)
-        if details is None or details.standing is not Standing.UP:
-            await self._look(member)
-        elif event.at >= details.started_at and ends_run(
-            event.attributes.get("signal", ""), details.stop_signal
+        is_up = details is not None and details.standing is Standing.UP
+        usable = member.life.state in (State.AWAKE, State.DRAINING)
+        if (
+            details is not None
+            and (is_up or usable)
+            and event.at >= details.started_at
+            and ends_run(event.attributes.get("signal", ""), details.stop_signal)
         ):
-            # Sent to this very run; an older one would be an echo of a stop that is over.
+            # Sent to this very run; an older one would be an echo of a stop that is over. It may
+            # be down by now: that it was stopped, and did not die by itself, is worth knowing, but
+            # not while it is being started, which the engine has not noted yet.
             self._conductor.apply(member, Killed())
+        elif not is_up:
+            await self._look(member)
 
     async def _list(self, full: bool) -> list[Member]:
         """Take in the list; who has to be looked at closely."""
@@ -172,19 +180,26 @@ class EngineLink:
 
     def _take_in(self, roster: Roster, asked_at: float) -> None:
         members = self._conductor.members
+        new = []
         for name, entry in roster.entries.items():
-            member = members.get(name)
+            listed, member = entry.listed, members.get(name)
             if member is None:
                 life = Life(State.MISSING, since=asked_at)
-                members[name] = Member(entry.spec, entry.listed.id, entry.listed.image, life)
-            else:
-                member.spec = entry.spec
-                member.container_id, member.image = entry.listed.id, entry.listed.image
+                member = members[name] = Member(entry.spec, listed.id, listed.image, life)
+                new.append((member, listed))
+            elif member.container_id != listed.id:
+                new.append((member, listed))
+            member.spec = entry.spec
+            member.container_id, member.image = listed.id, listed.image
         for name in [name for name in members if name not in roster.entries]:
             self._conductor.apply(members[name], Seen(Standing.GONE, asked_at))
             self._forget_if_long_gone(members[name])
         graph = resolve({name: member.spec for name, member in members.items()})
         self._conductor.graph = graph
+        # At once: until they are looked at closely they would be taken for missing, or for the
+        # container that had the name before. A list does not tell the run, only that it is new.
+        for member, listed in new:
+            self._conductor.apply(member, Seen(listed.standing, asked_at, run=listed.id[:12]))
         self._tell((*roster.problems, *graph.problems))
 
     def _forget_if_long_gone(self, member: Member) -> None:
@@ -207,7 +222,10 @@ class EngineLink:
             return None
         if details is None:
             return Seen(Standing.GONE, asked_at)
-        return Seen(details.standing, asked_at, details.run, details.fault)
+        fault = details.fault
+        if fault is not None and member.life.state in (State.AWAKE, State.DRAINING):
+            fault += await last_words(self._engine, details)
+        return Seen(details.standing, asked_at, details.run, fault)
 
     async def _inspect(self, member: Member) -> Inspected | None:
         try:

@@ -8,21 +8,25 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from types import TracebackType
 
 from app.containers.conductor import Conductor
 from app.containers.engine import Engine
 from app.containers.engine_link import EngineLink
-from app.containers.idle import Use, judge, refuses_sleep
+from app.containers.idle import Use, is_due, judge, refuses_sleep
 from app.containers.idle_monitor import tick
-from app.containers.lifecycle import SleepAsked, State
-from app.containers.member import Lease, Member
+from app.containers.lifecycle import SleepAsked, State, Yielded
+from app.containers.member import ANOTHER_GATEWAY, IDLE, Lease, Member
+from app.containers.peers import Nobody, Peers
 from app.containers.policy import FleetPolicy
+from app.containers.running_hours import OPERATOR, RunningHours
+from app.containers.veto_round import VetoRound
 from app.containers.view import Automation, ContainerView, FleetEvent, FleetObserver
 from app.errors import (
     AutomationOff,
-    ContainerError,
     ContainerFailed,
+    ContainerInUse,
     ContainerSlow,
     ContainerUnknown,
 )
@@ -50,6 +54,7 @@ class Fleet:
         wall: Callable[[], float] = time.time,
         rng: random.Random | None = None,
         observer: FleetObserver | None = None,
+        peers: Peers | None = None,
     ) -> None:
         # It blurs backoffs, and keeps no secrets.
         chance = rng or random.Random()  # noqa: S311  # nosec B311
@@ -63,13 +68,21 @@ class Fleet:
             wall=wall,
             rng=chance,
             observer=observer,
+            peers=peers or Nobody(),
             refresh=self._relist,
         )
         self._link = EngineLink(engine, policy, self._conductor, clock=clock, wall=wall, rng=chance)
+        self._hours = RunningHours(self._conductor, wall=wall)
+        self._vetoes = VetoRound(engine, clock=clock, deadline=policy.veto_seconds)
         self._tasks: list[asyncio.Task[object]] = []
 
     async def __aenter__(self) -> Fleet:
-        steps = {"idle": self._ask_idle, "relist": self._relist_if_linked}
+        # Vetoes may take a while to answer: what is quick goes first.
+        steps = {
+            "relist": self._relist_if_linked,
+            "running hours": self._wake_by_hours,
+            "idle": self._ask_idle,
+        }
         self._tasks = [
             asyncio.create_task(self._link.run(), name="engine link"),
             asyncio.create_task(tick(steps, self._policy.check_interval), name="idle monitor"),
@@ -120,21 +133,22 @@ class Fleet:
 
     def provider(self, capability: str) -> str | None:
         """The container that provides it, whatever its state; the first by name of several."""
-        for name, member in sorted(self._conductor.members.items()):
-            if capability in member.spec.provides:
-                return name
-        return None
+        return self._conductor.graph.providers.get(capability)
 
     def is_ready(self, name: str) -> bool:
         """Whether it can be used now, and all that it depends on. Raises ``ContainerUnknown``."""
         return self._conductor.is_ready(self._member(name))
 
-    def lease(self, name: str) -> Lease:
+    def lease(self, name: str, silent_after: float | None = None) -> Lease:
         """Use it: from now on, until released, it is not put to sleep. It is not woken either.
 
-        Take the lease first, and wait with ``ready`` then. Raises ``ContainerUnknown``.
+        With ``silent_after`` it counts only for so many seconds after the last ``touch``; see
+        ``Lease``. Take it first, and wait with ``ready`` then. Raises ``ContainerUnknown``.
         """
-        return Lease(self._member(name), self._conductor.touched)
+        lease = Lease(self._member(name), self._conductor.touched, self._clock)
+        if silent_after is not None:
+            lease.stream(silent_after)
+        return lease
 
     def wake(self, name: str, cause: str = A_REQUEST) -> None:
         """Begin to wake it; returns at once, whatever the engine does. ``ContainerUnknown``."""
@@ -160,26 +174,29 @@ class Fleet:
             detail = f"{name} was not ready within {within:g} s; it is {member.life.state.value}"
             raise ContainerSlow(name, detail, retry_after=RETRY_SECONDS) from None
 
-    async def sleep(self, name: str) -> None:
-        """An operator's wish: put it to sleep now, and return when it is down.
+    async def sleep(self, name: str, cause: str = OPERATOR, *, reason: str = OPERATOR) -> None:
+        """A wish: put it to sleep now, before its time, and return when it is down. ``cause``
+        says whose; ``reason`` is counted. A veto that cannot be asked counts but for operators.
 
-        Raises ``ContainerError`` if it is in use, or needed by another one that is not asleep;
-        ``ContainerUnknown``, ``AutomationOff``.
+        Raises ``ContainerError`` if it is in use, needed by another one that is not asleep, or if
+        a veto holds; ``ContainerUnknown``, ``AutomationOff``.
         """
         member = self._member(name)
         if self._link.trouble is not None:
             raise AutomationOff(name, self._link.trouble, retry_after=RETRY_SECONDS)
         if member.life.state is State.ASLEEP:
             return
-        refusal = refuses_sleep(self._use(member))
+        veto = await self._vetoes.ask(member, self._policy.idle_timeout_of(member.spec))
+        counts = veto is not None and (veto.certain or reason != OPERATOR)
+        refusal = refuses_sleep(self._use(member)) or (veto if counts else None)
         if refusal is not None:
-            raise ContainerError(name, f"{name} is not put to sleep: {refusal.reason}")
-        self._ask_sleep(member, "operator")
+            raise ContainerInUse(name, f"{name} is not put to sleep: {refusal.reason}")
+        self._ask_sleep(member, reason, cause)
         if not await self._went_down(member, member.sleeps):
             if self._link.trouble is not None:
                 raise AutomationOff(name, self._link.trouble, retry_after=RETRY_SECONDS)
             now = member.life.error or f"it is {member.life.state.value}"
-            raise ContainerError(name, f"{name} was not put to sleep: {now}")
+            raise ContainerInUse(name, f"{name} was not put to sleep: {now}")
 
     async def idle_check(self) -> list[str]:
         """Put everything to sleep that may, what depends on others first; who that was."""
@@ -193,6 +210,28 @@ class Fleet:
             slept.extend(names)
             if not names:
                 return slept
+
+    def let_stop(self, container_id: str, *, wish: bool) -> bool:
+        """Another gateway asks whether it may stop it: if nobody here uses it, nobody does from
+        now on until it is down, or the other gives its right back. Its ``wish`` is an operator's.
+        """
+        found = [
+            one for one in self._conductor.members.values() if one.container_id == container_id
+        ]
+        if not found:
+            return True
+        member, state = found[0], found[0].life.state
+        if self._link.trouble is not None or state is State.WAKING:
+            return False
+        if state not in (State.AWAKE, State.DRAINING) and not member.life.up:
+            return True
+        use = replace(self._use(member), auto_stop=True)
+        kept = refuses_sleep(use) if wish else judge(use)
+        if kept is not None and not kept.may_sleep:
+            return False
+        member.going_down(ANOTHER_GATEWAY)
+        self._conductor.apply(member, Yielded())
+        return True
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[FleetEvent]]:
         """``async with fleet.subscribe() as events: async for event in events``.
@@ -238,17 +277,25 @@ class Fleet:
         """Begin to put to sleep whatever may; does not wait for it."""
         if self._link.trouble is not None:
             return []
-        sleepers = [
-            member
-            for member in self._conductor.members.values()
-            if judge(self._use(member)).may_sleep
-        ]
-        for member in sleepers:
-            self._ask_sleep(member, "idle")
-        return sleepers
+        members = tuple(self._conductor.members.values())
+        due = [member for member in members if is_due(judge(self._use(member)))]
+        asked = await asyncio.gather(*(self._sleep_if_free(member) for member in due))
+        return [member for member, is_free in zip(due, asked, strict=True) if is_free]
 
-    def _ask_sleep(self, member: Member, reason: str) -> None:
-        member.sleep_reason = reason
+    async def _sleep_if_free(self, member: Member) -> bool:
+        await self._vetoes.ask(member, self._policy.idle_timeout_of(member.spec))
+        # Asking may have taken seconds, in which everything else may have changed.
+        is_free = self._link.trouble is None and judge(self._use(member)).may_sleep
+        if is_free:
+            self._ask_sleep(member, IDLE)
+        return is_free
+
+    async def _wake_by_hours(self) -> None:
+        if self._policy.auto_start and self._link.trouble is None:
+            self._hours.wake_whose_time_it_is()
+
+    def _ask_sleep(self, member: Member, reason: str, cause: str | None = None) -> None:
+        member.going_down(reason, cause)
         self._conductor.apply(member, SleepAsked(member.leases))
 
     async def _went_down(self, member: Member, sleeps: int) -> bool:
@@ -275,13 +322,14 @@ class Fleet:
 
     def _use(self, member: Member) -> Use:
         resting = (State.ASLEEP, State.MISSING)
-        lives = {name: other.life for name, other in self._conductor.members.items()}
+        members = self._conductor.members
         dependants = tuple(
             name
             for name in self._conductor.graph.dependants(member.name)
-            if lives[name].state not in resting
-            and (lives[name].state is not State.FAILED or lives[name].up)
+            if members[name].life.state not in resting
+            and (members[name].life.state is not State.FAILED or members[name].life.up)
         )
+        in_hours = self._hours.begun(member)
         return Use(
             state=member.life.state,
             priority=member.spec.priority,
@@ -291,6 +339,9 @@ class Fleet:
             dependants=dependants,
             auto_stop=self._policy.auto_stop,
             up=member.life.up,
+            in_hours=in_hours,
+            hours_left=self._hours.left(member) if in_hours else None,
+            veto=self._vetoes.objection(member),
         )
 
     def _view(self, member: Member) -> ContainerView:
@@ -303,14 +354,17 @@ class Fleet:
             image=member.image,
             state=member.life.state,
             priority=member.spec.priority,
+            sleep=member.spec.sleep,
             provides=member.spec.provides,
             leases=member.leases,
             idle_seconds=use.idle_seconds,
             sleeps_in=verdict.sleeps_in,
+            keeper=verdict.keeper,
             keeps_awake=verdict.reason,
             error=member.life.error,
             since=now - member.life.since,
             idle_timeout=use.idle_timeout,
             awake_seconds=member.awake_seconds(now),
             depends_on=self._conductor.graph.needs.get(member.name, ()),
+            doubts=self._vetoes.doubts(member),
         )

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from app.containers.lifecycle import State
 from app.containers.spec import Priority
+from app.containers.veto import Objection
 
 
 class Keeper(StrEnum):
@@ -19,14 +20,17 @@ class Keeper(StrEnum):
     LEASED = "in use"
     DEPENDANT = "needed by another container"
     FOREVER = "its idle time is for ever"
+    HOURS = "within its running hours"
     ACTIVE = "used not long ago"
+    VETO = "a veto"
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
     """How a container is used now. ``idle_seconds`` since the last use, or since it was ready;
     ``dependants`` are the containers that need it and are not asleep; ``up``: it failed to
-    become ready, but runs.
+    become ready, but runs; ``in_hours``: these are its running hours, for ``hours_left`` seconds
+    (``None``: for days); ``veto`` is what was heard from its vetoes since it was last used.
     """
 
     state: State
@@ -37,6 +41,9 @@ class Use:
     dependants: tuple[str, ...] = ()
     auto_stop: bool = True
     up: bool = False
+    in_hours: bool = False
+    hours_left: float | None = None
+    veto: Objection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,13 @@ def judge(use: Use) -> Verdict:
     if math.isinf(use.idle_timeout):
         return Verdict(Keeper.FOREVER, "its idle-timeout is forever")
     left = use.idle_timeout - use.idle_seconds
+    if use.in_hours:
+        until = None if use.hours_left is None else max(left, use.hours_left)
+        return Verdict(Keeper.HOURS, "within its running hours", until)
     if left > 0:
         return Verdict(Keeper.ACTIVE, f"active {use.idle_seconds:.0f} s ago", left)
+    if use.veto is not None:
+        return Verdict(Keeper.VETO, use.veto.reason, use.veto.left)
     return Verdict(None, sleeps_in=0.0)
 
 
@@ -81,3 +93,8 @@ def refuses_sleep(use: Use) -> Verdict | None:
     if use.dependants:
         return Verdict(Keeper.DEPENDANT, f"needed by {', '.join(use.dependants)}")
     return None
+
+
+def is_due(verdict: Verdict) -> bool:
+    """Whether only its vetoes can still speak for it: now they have to be asked."""
+    return verdict.keeper in (None, Keeper.VETO)

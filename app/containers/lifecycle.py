@@ -15,15 +15,52 @@ Three rules carry it:
 * An observation that was asked for before the present state began says nothing about it.
 * During a stop the engine loses starts. A need in ``stopping`` is therefore kept (``wanted``),
   and the start is sent when the container is known to be down.
+
+Where several gateways share an engine, one of them stops a container when all others have closed
+their gates to it: to those it is ``stopping`` as well, until it is down, or was kept after all.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from enum import Enum, StrEnum, auto
+from enum import StrEnum
 
+from app.containers.events import (
+    Action,
+    Event,
+    Kept,
+    Killed,
+    LeasesCounted,
+    Lost,
+    Needed,
+    Objected,
+    Seen,
+    SleepAsked,
+    StopEnded,
+    WakeEnded,
+    Yielded,
+)
 from app.containers.observed import Standing
+
+__all__ = [
+    "Action",
+    "Event",
+    "Kept",
+    "Killed",
+    "LeasesCounted",
+    "Life",
+    "Lost",
+    "Needed",
+    "Objected",
+    "Seen",
+    "SleepAsked",
+    "State",
+    "StopEnded",
+    "WakeEnded",
+    "Yielded",
+    "step",
+]
 
 STEADY_SECONDS = 60.0
 """A container that was awake for so long is not in a crash loop when it dies."""
@@ -43,92 +80,12 @@ class State(StrEnum):
     MISSING = "missing"
 
 
-class Action(Enum):
-    """What the shell has to do next."""
-
-    START = auto()
-    """Start it (after what it needs), and probe until it is ready: report ``WakeEnded``."""
-    PROBE = auto()
-    """It runs already: probe until it is ready: report ``WakeEnded``."""
-    STOP = auto()
-    """Stop or pause it, and wait until the engine says so: report ``StopEnded``."""
-    AWAIT_DOWN = auto()
-    """Somebody stops it: wait until the engine says so: report ``StopEnded``."""
-    RECHECK = auto()
-    """The gate is closed: count leases again: report ``LeasesCounted``."""
-    ABANDON = auto()
-    """Give up what is under way; no report."""
-
-
-@dataclass(frozen=True, slots=True)
-class Needed:
-    """Somebody needs the container."""
-
-
-@dataclass(frozen=True, slots=True)
-class SleepAsked:
-    """It may sleep, says the idle monitor or an operator, who counted ``leases``."""
-
-    leases: int
-
-
-@dataclass(frozen=True, slots=True)
-class LeasesCounted:
-    """So many leases are held now."""
-
-    leases: int
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The engine was asked at ``asked_at`` and said this; ``run`` names the run if it is up."""
-
-    standing: Standing
-    asked_at: float
-    run: str | None = None
-    fault: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Killed:
-    """A signal that ends the present run was sent by somebody else: it is going down."""
-
-
-@dataclass(frozen=True, slots=True)
-class WakeEnded:
-    """A worker is done waking: ready if there is no ``fault``. ``up``: does it run anyway?"""
-
-    attempt: int
-    run: str | None = None
-    fault: str | None = None
-    slow: bool = False
-    up: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StopEnded:
-    """A worker is done stopping: it is down, or it is not for the reason in ``fault``."""
-
-    attempt: int
-    fault: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The engine is out of reach: nothing is known any more."""
-
-    reason: str
-
-
-Event = Needed | SleepAsked | LeasesCounted | Seen | Killed | WakeEnded | StopEnded | Lost
-
-
 @dataclass(frozen=True, slots=True)
 class Life:
     """Where a container is, since when, and what must be remembered about it.
 
-    ``attempt`` numbers the workers; ``wanted``: a wake is queued behind the stop; ``up``: it
-    runs, as far as is known, ready or not; ``doomed``: a stop of ``run`` was under way when the
+    ``attempt`` numbers the workers; ``wanted``: somebody needs it, behind a stop as well; ``up``:
+    it runs, as far as is known, ready or not; ``doomed``: a stop of ``run`` was under way when the
     engine was lost; ``run``: the run that was ready, or failed; ``retry_at``: the backoff's end;
     ``slow``: the failure was a missed deadline; ``error``: the last trouble, for people.
     """
@@ -157,6 +114,12 @@ def step(life: Life, event: Event, now: float, rng: random.Random) -> Step:
             after = _needed(life, now)
         case SleepAsked(leases=leases) | LeasesCounted(leases=leases):
             after = _counted(life, leases, now, asked=isinstance(event, SleepAsked))
+        case Objected():
+            after = _objected(life, now)
+        case Yielded():
+            after = _yielded(life, now)
+        case Kept():
+            after = _kept(life, event, now)
         case Seen():
             after = _seen(life, event, now, rng)
         case Killed():
@@ -186,7 +149,7 @@ def _begin(life: Life, state: State, action: Action, now: float) -> Step:
         since=now,
         attempt=life.attempt + 1,
         run=None if state is State.WAKING else life.run,
-        wanted=False,
+        wanted=action is Action.START,
         doomed=state is State.STOPPING,
     )
     return begun, (action,)
@@ -200,7 +163,7 @@ def _needed(life: Life, now: float) -> Step:
             return _begin(life, State.WAKING, Action.START, now)
         case State.DRAINING:
             return replace(life, state=State.AWAKE, since=now), ()
-        case State.STOPPING:
+        case State.STOPPING | State.WAKING:
             return replace(life, wanted=True), ()
     return life, ()
 
@@ -216,6 +179,30 @@ def _counted(life: Life, leases: int, now: float, *, asked: bool) -> Step:
         case State.DRAINING if not asked:
             return _begin(life, State.STOPPING, Action.STOP, now)
     return life, ()
+
+
+def _objected(life: Life, now: float) -> Step:
+    if life.state is not State.DRAINING:
+        return life, ()
+    return replace(life, state=State.AWAKE, since=now), ()
+
+
+def _yielded(life: Life, now: float) -> Step:
+    match life.state:
+        case State.AWAKE | State.DRAINING:
+            return _begin(life, State.STOPPING, Action.YIELD, now)
+        case State.FAILED if life.up:
+            # Should it be kept, nobody knows whether it is any better.
+            return _begin(replace(life, run=None), State.STOPPING, Action.YIELD, now)
+    return life, ()
+
+
+def _kept(life: Life, kept: Kept, now: float) -> Step:
+    if life.state is not State.STOPPING or kept.attempt != life.attempt:
+        return life, ()
+    if kept.run is None or kept.run != life.run:
+        return _begin(life, State.WAKING, Action.PROBE, now)
+    return replace(life, state=State.AWAKE, since=now, wanted=False, doomed=False), ()
 
 
 def _seen(life: Life, seen: Seen, now: float, rng: random.Random) -> Step:
@@ -282,7 +269,8 @@ def _killed(life: Life, now: float) -> Step:
             return _begin(life, State.STOPPING, Action.AWAIT_DOWN, now)
         case State.WAKING:
             stopping, actions = _begin(life, State.STOPPING, Action.AWAIT_DOWN, now)
-            return replace(stopping, wanted=True), actions
+            # One that somebody else had started is not started again for nobody.
+            return replace(stopping, wanted=life.wanted), actions
     return life, ()
 
 
@@ -290,13 +278,14 @@ def _wake_ended(life: Life, ended: WakeEnded, now: float, rng: random.Random) ->
     if life.state is not State.WAKING or ended.attempt != life.attempt:
         return life, ()
     if ended.fault is None:
-        awake = replace(life, state=State.AWAKE, since=now, run=ended.run, up=True)
+        awake = replace(life, state=State.AWAKE, since=now, run=ended.run, up=True, wanted=False)
         return replace(awake, error=None, slow=False, retry_at=0.0), ()
     failures = life.failures + 1
     failed = replace(
         life,
         state=State.FAILED,
         since=now,
+        wanted=False,
         run=ended.run,
         up=ended.up,
         failures=failures,
@@ -320,9 +309,11 @@ def _stop_ended(life: Life, ended: StopEnded, now: float) -> Step:
 
 
 def _lost(life: Life, lost: Lost, now: float) -> Step:
+    # Why it does not come up is asked for again when the engine is back.
+    reason = life.error if now < life.retry_at else lost.reason
     if life.state is State.MISSING:
-        return replace(life, error=lost.reason), ()
+        return replace(life, error=reason), ()
     doomed = life.state is State.STOPPING
     missing = replace(life, state=State.MISSING, since=now, doomed=doomed, wanted=False)
     run = life.run if doomed else None
-    return replace(missing, up=False, run=run, error=lost.reason), (Action.ABANDON,)
+    return replace(missing, up=False, run=run, error=reason), (Action.ABANDON,)

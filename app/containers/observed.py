@@ -119,7 +119,7 @@ class Inspected:
         if self.standing is not Standing.DOWN:
             return None
         if self.oom_killed:
-            return "it was killed for lack of memory"
+            return f"it was killed for lack of memory (OOM, exit code {self.exit_code})"
         if self.error:
             return self.error
         return f"it exited with code {self.exit_code}" if self.exit_code else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.config import ContainerSettings
 from app.containers.spec import Priority, Spec
@@ -11,7 +11,7 @@ from app.containers.spec_file import FileSpec, load_spec_file
 
 @dataclass(frozen=True, slots=True)
 class FleetPolicy:
-    """How the fleet behaves; times in seconds.
+    """How the fleet behaves; times in seconds. ``veto_seconds``: how long one veto may take.
 
     ``scope`` are further labels (``key=value``) that a container must have, so that two
     gateways, or two runs of the tests, can share one engine without sharing containers.
@@ -24,6 +24,7 @@ class FleetPolicy:
     low_idle_timeout: float = 600.0
     startup_timeout: float = 60.0
     check_interval: float = 10.0
+    veto_seconds: float = 2.0
     file_specs: tuple[FileSpec, ...] = ()
     scope: tuple[str, ...] = ()
 
@@ -42,10 +43,6 @@ class FleetPolicy:
             file_specs=load_spec_file(file) if file else (),
             scope=settings.container_scope,
         )
-
-    def without_stops(self) -> FleetPolicy:
-        """The same, but nothing is stopped for being idle."""
-        return replace(self, auto_stop=False)
 
     def idle_timeout_of(self, spec: Spec) -> float:
         """Its own, or that of its priority."""

@@ -2,7 +2,8 @@
 
 Probes go to the container's own addresses: behind a published port the engine's proxy accepts
 connections seconds before the program does. A refused connection costs nothing there, so the
-first answer is noticed within milliseconds.
+first answer is noticed within milliseconds. A gateway that has no way to these addresses never
+sees an answer: ``what_is_missing`` tells that from a program that does not listen.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ LOG_LINES = 2000
 
 
 class Died(Exception):
-    """Raised when the container ended while it was probed; ``fault`` says how."""
+    """Raised when the container ended while it was probed; ``fault`` says how, ``details`` what
+    the engine said, if there still is a container.
+    """
 
-    def __init__(self, fault: str, *, gone: bool = False) -> None:
+    def __init__(self, fault: str, details: Inspected | None = None) -> None:
         super().__init__(fault)
         self.fault = fault
-        self.gone = gone
+        self.details = details
 
 
 def choose_rule(rule: ReadyRule, details: Inspected) -> tuple[ReadyRule, ...]:
@@ -110,19 +113,55 @@ async def http_answers(address: str, port: int, path: str) -> bool:
     return match is not None and int(match.group(1)) < 500
 
 
+async def what_is_missing(rule: ReadyRule, details: Inspected) -> str:
+    """Why the rules do not hold, in words that name what to look at. For a wake that took too
+    long; asks each address once more.
+    """
+    told = []
+    for one in choose_rule(rule, details):
+        match one.kind:
+            case "health":
+                told.append(f"its health is {details.health or 'not checked at all'}")
+            case "log":
+                told.append(f"it wrote no line that matches {one.pattern}")
+            case "tcp" | "http" if not details.addresses:
+                told.append(f"it has no address of its own at which port {one.port} could be asked")
+            case "tcp" | "http":
+                found = await asyncio.gather(
+                    *(_complaint(address, one.port) for address in details.addresses)
+                )
+                told.extend(found)
+    return "; ".join(told) or "it runs"
+
+
+async def _complaint(address: str, port: int) -> str:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            _, writer = await asyncio.open_connection(address, port)
+    except ConnectionRefusedError:
+        return f"nobody listens on its port {port}"
+    except (OSError, TimeoutError):
+        return (
+            f"{address} cannot be reached from here: the gateway has to share a network with it, "
+            "or run on its host"
+        )
+    await _close(writer)
+    return f"its port {port} is open, but gives no answer below 500"
+
+
 async def _look(engine: Engine, container_id: str, poke: asyncio.Event) -> Inspected:
     poke.clear()
     try:
         details = await engine.inspect(container_id)
     except ContainerGone:
-        raise Died("it was removed", gone=True) from None
+        raise Died("it was removed") from None
     match details.standing:
         case Standing.DOWN:
-            raise Died(details.fault or "it ended before it was ready")
+            raise Died(details.fault or "it ended before it was ready", details)
         case Standing.PAUSED:
-            raise Died("somebody paused it")
+            raise Died("somebody paused it", details)
         case Standing.GONE:
-            raise Died("it was removed", gone=True)
+            raise Died("it was removed")
     return details
 
 

@@ -14,6 +14,14 @@ from enum import StrEnum
 from typing import Literal, TypeVar, cast
 
 from app.config import parse_duration
+from app.containers.hours import Hours, parse_hours
+from app.containers.veto import (
+    NO_VETOES,
+    Vetoes,
+    parse_veto_cpu,
+    parse_veto_net,
+    parse_veto_url,
+)
 
 T = TypeVar("T")
 
@@ -33,8 +41,12 @@ ACTED_ON = (
     "ready",
     "ready-after",
     "startup-timeout",
+    "awake",
+    "veto-cpu",
+    "veto-net",
+    "veto-url",
 )
-NOT_YET = ("routes", "port", "awake", "veto-cpu", "veto-net", "veto-url")
+NOT_YET = ("routes", "port")
 
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
@@ -96,6 +108,8 @@ class Spec:
     ready: ReadyRule = ReadyRule()
     ready_after: float = 0.0
     startup_timeout: float | None = None
+    awake: Hours | None = None
+    vetoes: Vetoes = NO_VETOES
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +141,12 @@ def parse_spec(container: str, labels: Mapping[str, str]) -> Parsed:
         ready=reader.read("ready", parse_ready_rule, ReadyRule()),
         ready_after=reader.read("ready-after", _bounded_time, 0.0),
         startup_timeout=reader.read("startup-timeout", _startup_timeout, None),
+        awake=reader.read("awake", parse_hours, None),
+        vetoes=Vetoes(
+            cpu=reader.read("veto-cpu", parse_veto_cpu, None),
+            net=reader.read("veto-net", parse_veto_net, None),
+            url=reader.read("veto-url", parse_veto_url, None),
+        ),
     )
     return Parsed(spec, tuple(reader.problems))
 

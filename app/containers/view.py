@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
+from app.containers.idle import Keeper
 from app.containers.lifecycle import State
 from app.containers.spec import Priority
 
@@ -25,9 +26,10 @@ class ContainerView:
     """One container now; times in seconds.
 
     ``idle_seconds`` since the last use; ``sleeps_in`` until it is put to sleep if nothing
-    changes, ``None`` where time alone will not do it, for the reason in ``keeps_awake``;
+    changes, ``None`` where time alone will not do it; ``keeper`` and the words in ``keeps_awake``
+    say what keeps it up;
     ``since`` how long it has been in this state; ``awake_seconds`` awake in total, since this
-    process knows it.
+    process knows it; ``doubts`` are vetoes that do not count, because they cannot be asked.
     """
 
     name: str
@@ -35,16 +37,19 @@ class ContainerView:
     image: str
     state: State
     priority: Priority
+    sleep: Literal["stop", "pause"]
     provides: tuple[str, ...]
     leases: int
     idle_seconds: float
     sleeps_in: float | None
+    keeper: Keeper | None
     keeps_awake: str | None
     error: str | None
     since: float
     idle_timeout: float
     awake_seconds: float
     depends_on: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +74,4 @@ class FleetObserver(Protocol):
         """A wake ended: ``ready``, ``failed``, ``slow`` or ``lost``."""
 
     def slept(self, name: str, reason: str) -> None:
-        """It went down: ``idle``, ``operator``, ``by hand`` or ``died``."""
+        """It went down: ``idle``, ``operator``, ``memory``, ``by hand`` or ``died``."""

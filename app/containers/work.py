@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app.containers.engine import Engine
+from app.containers.last_words import last_words
 from app.containers.lifecycle import Lost, StopEnded, WakeEnded
 from app.containers.observed import (
     ContainerGone,
@@ -19,7 +20,7 @@ from app.containers.observed import (
     Inspected,
     Standing,
 )
-from app.containers.readiness import Died, until_ready
+from app.containers.readiness import Died, until_ready, what_is_missing
 from app.containers.spec import Spec
 from app.containers.start_slots import StartSlots
 
@@ -59,7 +60,8 @@ async def wake(job: Job, startup_timeout: float, slots: StartSlots | None) -> Wa
     except TimeoutError:
         return await _too_slow(job, startup_timeout)
     except Died as died:
-        return WakeEnded(job.attempt, fault=died.fault)
+        words = await last_words(job.engine, died.details) if died.details else ""
+        return WakeEnded(job.attempt, fault=died.fault + words)
     except EngineUnreachable as error:
         return Lost(str(error))
     except ContainerGone:
@@ -117,7 +119,7 @@ async def _probe_or_begin_again(job: Job) -> Inspected:
     try:
         return await _probe(job)
     except Died as died:
-        if died.gone:
+        if died.details is None:
             raise
     # "Runs already" was said of a container that was on its way down: the start was lost.
     await _begin(job)
@@ -168,10 +170,8 @@ async def _probe(job: Job) -> Inspected:
 
 async def _too_slow(job: Job, startup_timeout: float) -> WakeEnded | Lost:
     """Say what was waited for, and look whether it runs on: then it is not left unwatched."""
-    fault = (
-        f"it was not ready (by drawbridge.ready={job.spec.ready}) within {startup_timeout:g} s; "
-        "drawbridge.startup-timeout gives it more"
-    )
+    fault = f"it was not ready (by drawbridge.ready={job.spec.ready}) within {startup_timeout:g} s"
+    advice = "drawbridge.startup-timeout gives it more"
     target = job.target()
     try:
         details = await job.engine.inspect(target) if target else None
@@ -180,5 +180,7 @@ async def _too_slow(job: Job, startup_timeout: float) -> WakeEnded | Lost:
     except EngineError:
         details = None
     if details is None or details.standing is not Standing.UP:
-        return WakeEnded(job.attempt, fault=fault, slow=True)
+        return WakeEnded(job.attempt, fault=f"{fault}; {advice}", slow=True)
+    missing = await what_is_missing(job.spec.ready, details)
+    fault = f"{fault}: {missing}; {advice}"
     return WakeEnded(job.attempt, run=details.run, fault=fault, slow=True, up=True)

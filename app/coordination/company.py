@@ -7,6 +7,7 @@ since. A line that is lost (the log was cut, Redis forgot it) is noticed by its 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from types import TracebackType
 from typing import Protocol, Self
@@ -31,7 +32,7 @@ redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 redis.call('PUBLISH', ARGV[3], 'beat')
 local lines = redis.call('XRANGE', KEYS[2], '(' .. ARGV[4], '+', 'COUNT', ARGV[5])
-return {redis.call('ZCARD', KEYS[1]), lines}
+return {redis.call('ZRANGE', KEYS[1], 0, -1), lines}
 """
 _WRITE = """
 local number = redis.call('INCR', KEYS[2])
@@ -61,6 +62,9 @@ class Company:
     def __init__(
         self, link: RedisLink, member: Member, *, prefix: str, channel: str, name: str
     ) -> None:
+        self.names: frozenset[str] = frozenset([name])
+        """Those that live, this one included, as of ``heard_at`` (the loop's time)."""
+        self.heard_at = -math.inf
         self._link = link
         self._member = member
         self._channel = channel
@@ -136,10 +140,12 @@ class Company:
         """Beat, and read; whether there may be more to read."""
         arguments: list[str | int]
         arguments = [self._name, int(ALIVE * 1000), self._channel, self._read_until, _READ]
-        processes, lines = await self._link.look(
+        names, lines = await self._link.look(
             lambda: self._beat([self._members, self._lines], arguments)
         )
-        self._member.counted(processes)
+        self.names = frozenset(name.decode() for name in names)
+        self.heard_at = asyncio.get_running_loop().time()
+        self._member.counted(len(names))
         for identity, fields in lines:
             self._read(identity.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))
         return len(lines) == _READ

@@ -70,7 +70,7 @@ class RedisLink:
 
     def __init__(self, redis: Redis, door: Door, clock: Callable[[], float]) -> None:
         self.redis = redis
-        self.door = door
+        self.door: Door = door
         self._clock = clock
         self._rests_until = -math.inf
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -99,6 +99,11 @@ class RedisLink:
                 raise Away(str(error)) from None
         self._note_back()
         return answer
+
+    def wake(self) -> None:
+        """Have Redis woken if it sleeps."""
+        with self.door.enter() or nullcontext():
+            return
 
     def _note_away(self, reason: str) -> None:
         self._rests_until = self._clock() + PAUSE

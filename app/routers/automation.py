@@ -20,8 +20,9 @@ _HEARTBEAT = 15.0
 
 def automation_routes(runtime: Runtime) -> APIRouter:
     """``/automation/…``, for operators only."""
-    allowed = Depends(operators_only(runtime.settings.admin_api_keys))
-    router = APIRouter(prefix="/automation", tags=["Operators"], dependencies=[allowed])
+    # It is asked once for each request, however often it is named.
+    operator = Depends(operators_only(runtime.settings.admin_api_keys))
+    router = APIRouter(prefix="/automation", tags=["Operators"], dependencies=[operator])
     fleet = runtime.fleet
 
     @router.get("/containers", summary="All containers that opted in")
@@ -33,18 +34,22 @@ def automation_routes(runtime: Runtime) -> APIRouter:
         return asdict(fleet.view(name))
 
     @router.post("/containers/{name}/wake", summary="Wake it and wait until it is ready")
-    async def wake(name: str) -> dict[str, Any]:
-        await fleet.ready(name, runtime.settings.container_startup_timeout, "an operator")
+    async def wake(name: str, who: str = operator) -> dict[str, Any]:
+        await fleet.ready(name, runtime.settings.container_startup_timeout, who)
         return asdict(fleet.view(name))
 
     @router.post("/containers/{name}/sleep", summary="Put it to sleep, unless it is in use")
-    async def sleep(name: str) -> dict[str, Any]:
-        await fleet.sleep(name)
+    async def sleep(name: str, who: str = operator) -> dict[str, Any]:
+        await fleet.sleep(name, who)
         return asdict(fleet.view(name))
 
     @router.post("/idle-check", summary="Put to sleep what is idle, now")
     async def idle_check() -> dict[str, list[str]]:
         return {"put_to_sleep": await fleet.idle_check()}
+
+    @router.get("/report", summary="The books: who was awake, woken for what, kept up by what")
+    async def report() -> dict[str, Any]:
+        return await runtime.books.report()
 
     @router.get("/events", summary="Changes of state as they happen (SSE)")
     async def events() -> StreamingResponse:

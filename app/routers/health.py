@@ -7,10 +7,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from app import __version__
+from app.containers.lifecycle import State
+from app.errors import ContainerUnknown
 from app.runtime import Runtime
+
+_STATUS = {
+    State.ASLEEP: "asleep",
+    State.WAKING: "waking",
+    State.AWAKE: "ok",
+    State.DRAINING: "ok",
+    State.STOPPING: "asleep",
+    State.FAILED: "failed",
+    State.MISSING: "missing",
+}
+"""What monitors are told; a container on its way down is as well as one that is."""
+_UNWELL = ("failed", "missing", "unknown")
 
 
 def health_routes(runtime: Runtime) -> APIRouter:
@@ -44,6 +58,17 @@ def health_routes(runtime: Runtime) -> APIRouter:
         views = [asdict(view) for view in runtime.fleet.views()]
         return {"automation": _automation(runtime), "containers": views}
 
+    @router.head("/health/containers/{name}", include_in_schema=False)
+    @router.get(
+        "/health/containers/{name}",
+        summary="One container, for monitors: asleep is healthy, and stays so",
+        responses={503: {"description": "It does not come up, or is not there"}},
+    )
+    async def container(name: str) -> Response:
+        told = _standing(runtime, name)
+        status = 503 if told["status"] in _UNWELL else 200
+        return JSONResponse(told, status, {"cache-control": "no-store"})
+
     @router.get("/health/automation", summary="Whether containers are started and stopped")
     async def automation() -> dict[str, Any]:
         return _automation(runtime)
@@ -53,6 +78,25 @@ def health_routes(runtime: Runtime) -> APIRouter:
         return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4")
 
     return router
+
+
+def _standing(runtime: Runtime, name: str) -> dict[str, Any]:
+    """What a monitor wants to know of one container. Raises ``ContainerUnknown``."""
+    automation = runtime.fleet.automation
+    try:
+        view = runtime.fleet.view(name)
+    except ContainerUnknown:
+        if automation.available:
+            raise
+        # The engine was never heard: nobody can say which containers there are.
+        return {"status": "unknown", "name": name, "error": automation.reason}
+    return {
+        "status": _STATUS[view.state],
+        "name": view.name,
+        "state": view.state.value,
+        "since_seconds": round(view.since, 1),
+        "error": view.error,
+    }
 
 
 def _upstream(runtime: Runtime) -> dict[str, Any]:

@@ -12,31 +12,39 @@ from starlette.requests import Request
 
 from app.errors import RequestRefused
 
+_SHOWN = 8
+"""Digits of a key's digest that are told."""
 _FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 
 
-def operators_only(key_digests: tuple[str, ...]) -> Callable[[Request], None]:
-    """A FastAPI dependency that raises ``RequestRefused`` (401, 403) for everybody else.
+def operators_only(key_digests: tuple[str, ...]) -> Callable[[Request], str]:
+    """A FastAPI dependency: who operates; raises ``RequestRefused`` (401, 403) for everybody else.
+
+    ``operator 1f0c3a9b`` begins like the SHA-256 of the key, as ``ADMIN_API_KEYS`` has it, which
+    tells keys apart and does not give them away; ``operator on loopback`` had none.
 
     ``key_digests`` are the SHA-256 of the keys that ``X-API-Key`` may hold. Without any, requests
     from loopback are let in, unless a proxy forwarded them or the page of a site sent them: also
     of one whose name was made to point here.
     """
 
-    def check(request: Request) -> None:
+    def check(request: Request) -> str:
         if key_digests:
-            _check_key(request.headers.get("x-api-key", ""), key_digests)
-        elif not _is_local(request):
+            digest = _checked(request.headers.get("x-api-key", ""), key_digests)
+            return f"operator {digest[:_SHOWN]}"
+        if not _is_local(request):
             raise RequestRefused(
                 403,
                 "Operators only",
                 "Without ADMIN_API_KEYS this answers loopback only; set it to operate from afar.",
             )
+        return "operator on loopback"
 
     return check
 
 
-def _check_key(key: str, digests: tuple[str, ...]) -> None:
+def _checked(key: str, digests: tuple[str, ...]) -> str:
+    """The digest of a key that is known."""
     digest = sha256(key.encode()).hexdigest()
     # All of them are compared, so that the time taken tells nothing.
     if not sum(hmac.compare_digest(digest, known) for known in digests):
@@ -46,6 +54,7 @@ def _check_key(key: str, digests: tuple[str, ...]) -> None:
             "Send a key that ADMIN_API_KEYS knows as X-API-Key.",
             {"www-authenticate": 'ApiKey header="X-API-Key"'},
         )
+    return digest
 
 
 def _is_local(request: Request) -> bool:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import (
     AutomationOff,
     ContainerError,
+    ContainerInUse,
     ContainerSlow,
     ContainerUnknown,
     DrawbridgeError,
@@ -48,16 +49,8 @@ def problem_of(error: Exception) -> Problem:
         case UpstreamError():
             detail = f"Nothing is known yet, and the upstream gives nothing: {error.detail}"
             return Problem(502, "The upstream failed", detail, _retry_after(error.retry_after))
-        case ContainerUnknown():
-            return Problem(404, "No such container", error.detail)
-        case ContainerSlow():
-            headers = _retry_after(error.retry_after)
-            return Problem(504, "A container is too slow", error.detail, headers)
-        case AutomationOff():
-            return Problem(503, "Automation is off", error.detail)
         case ContainerError():
-            headers = _retry_after(error.retry_after or 5.0)
-            return Problem(503, "A container is not up", error.detail, headers)
+            return _problem_with_container(error)
         case StoreError():
             return Problem(503, "The store is not there", str(error), _retry_after(5.0))
         case RequestValidationError():
@@ -68,6 +61,22 @@ def problem_of(error: Exception) -> Problem:
         case _:
             detail = "Something here is broken; the log has more under this request's id."
             return Problem(500, "Internal error", detail)
+
+
+def _problem_with_container(error: ContainerError) -> Problem:
+    match error:
+        case ContainerUnknown():
+            return Problem(404, "No such container", error.detail)
+        case ContainerInUse():
+            return Problem(409, "A container is in use", error.detail)
+        case ContainerSlow():
+            headers = _retry_after(error.retry_after)
+            return Problem(504, "A container is too slow", error.detail, headers)
+        case AutomationOff():
+            headers = _retry_after(error.retry_after)
+            return Problem(503, "Automation is off", error.detail, headers)
+    headers = _retry_after(error.retry_after or 5.0)
+    return Problem(503, "A container is not up", error.detail, headers)
 
 
 def problem_response(problem: Problem, scope: Scope) -> Response:

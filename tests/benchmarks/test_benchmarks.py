@@ -15,15 +15,23 @@ import pytest
 
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.running import NotInstalled, program
-from tests.real.require import unavailable
+from tests.real.engine import find_engine
+from tests.real.require import find_binary, unavailable
 
 ROOT = Path(__file__).parents[2]
-NEEDS = {"hits": ("taskset", "wrk", "nginx"), "misses": ("taskset",), "memory": ("taskset",)}
+NEEDS = {
+    "hits": ("taskset", "wrk", "nginx"),
+    "misses": ("taskset",),
+    "memory": ("taskset",),
+    "containers": ("taskset",),
+}
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_prints_a_table_and_writes_what_it_found(name: str, tmp_path: Path) -> None:
     need(*NEEDS.get(name, ()))
+    if name == "containers":
+        need_containers()
     done = bench(name, "--tiny", "--results", str(tmp_path))
     assert done.returncode == 0, done.stderr
     [file] = tmp_path.glob(f"*-{name}.json")
@@ -50,6 +58,13 @@ def need(*names: str) -> None:
             program(name)
         except NotInstalled as reason:
             unavailable(name, str(reason))
+
+
+def need_containers() -> None:
+    find_engine().api.close()
+    for server in ("redis-server", "ferretdb"):
+        if find_binary(server) is None:
+            unavailable(server, "there is none to make an image of")
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -316,6 +316,21 @@ async def test_it_works_again_after_a_crash_of_the_server(
 
 
 @real
+async def test_a_server_that_was_woken_is_not_waited_for(
+    mongo_server: MongoServer, impatient: MongoStore
+) -> None:
+    assert await impatient.get("k") == make_entry()
+    first = impatient._client
+    mongo_server.kill()
+    with pytest.raises(StoreUnavailable):
+        await impatient.get("k")
+    assert not first.topology_description.has_readable_server()
+    await asyncio.to_thread(mongo_server.start)
+    assert await until_it_works(lambda: impatient.get("k")) == make_entry()
+    assert impatient._client is not first, "the driver would look again in half a second"
+
+
+@real
 async def test_a_server_that_hangs_costs_no_more_than_the_limit(
     mongo_server: MongoServer, impatient: MongoStore
 ) -> None:

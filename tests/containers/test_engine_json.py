@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-from app.containers.engine_json import event_from, inspected_from, listed_from
+import pytest
+
+from app.containers.engine_json import event_from, inspected_from, listed_from, sample_from
 from app.containers.observed import Standing
+from app.containers.veto import Sample
 
 
 def details(**changes: Any) -> dict[str, Any]:
@@ -88,3 +92,50 @@ def test_an_event_as_new_engines_send_it() -> None:
     assert (event.action, event.id, event.at) == ("health_status", "a", 1.5)
     assert event.attributes == {"signal": "15"}
     assert event_from({}).id == ""
+
+
+STATS: dict[str, Any] = {
+    "read": "2026-11-21T13:31:54.5Z",
+    "cpu_stats": {
+        "cpu_usage": {"total_usage": 2_500_000_000},
+        "system_cpu_usage": 31_506_000_000_000,
+        "online_cpus": 2,
+    },
+    "networks": {
+        "eth0": {"rx_bytes": 200, "tx_bytes": 30},
+        "eth1": {"rx_bytes": 4, "tx_bytes": 0},
+    },
+}
+
+
+def test_figures_need_nothing_that_is_told_for_each_cpu() -> None:
+    assert sample_from(STATS) == Sample(cpu=2.5, traffic=234, at=15_753.0)
+
+
+def test_figures_without_the_hosts_own_are_dated_by_the_wall_clock() -> None:
+    cpu = {"cpu_usage": {"total_usage": 1_000_000_000}}
+    sample = sample_from({**STATS, "cpu_stats": cpu, "networks": None})
+    assert (sample.cpu, sample.traffic) == (1.0, None)
+    assert sample.at == datetime(2026, 11, 21, 13, 31, 54, 500_000, UTC).timestamp()
+
+
+def test_figures_of_a_container_that_is_down() -> None:
+    down = {"read": "0001-01-01T00:00:00Z", "cpu_stats": {"cpu_usage": {"total_usage": 0}}}
+    assert sample_from(down).cpu == 0.0
+
+
+@pytest.mark.parametrize(
+    ("told", "memory"),
+    [
+        ({}, None),
+        ({"usage": 500}, 500),
+        ({"usage": 500, "stats": {"total_inactive_file": 80, "inactive_file": 7}}, 420),
+        ({"usage": 500, "stats": {"inactive_file": 120}}, 380),
+        ({"usage": 5, "stats": {"inactive_file": 120}}, 0),
+    ],
+    ids=["down", "bare", "cgroup v1", "cgroup v2", "odd"],
+)
+def test_memory_is_told_without_files_that_are_given_back(
+    told: dict[str, Any], memory: int | None
+) -> None:
+    assert sample_from({**STATS, "memory_stats": told}).memory == memory

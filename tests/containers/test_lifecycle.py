@@ -14,16 +14,19 @@ from app.containers.lifecycle import (
     STEADY_SECONDS,
     Action,
     Event,
+    Kept,
     Killed,
     LeasesCounted,
     Life,
     Lost,
     Needed,
+    Objected,
     Seen,
     SleepAsked,
     State,
     StopEnded,
     WakeEnded,
+    Yielded,
     backoff,
     step,
 )
@@ -72,6 +75,19 @@ TRANSITIONS: list[tuple[Life, Event, State, tuple[Action, ...]]] = [
     (life_in(State.STOPPING), StopEnded(6), State.STOPPING, ()),
     (life_in(State.STOPPING, wanted=True), StopEnded(7), State.WAKING, (Action.START,)),
     (life_in(State.STOPPING), StopEnded(7, fault="no"), State.WAKING, (Action.PROBE,)),
+    (life_in(State.DRAINING), Objected(), State.AWAKE, ()),
+    (life_in(State.AWAKE), Objected(), State.AWAKE, ()),
+    (life_in(State.AWAKE), Yielded(), State.STOPPING, (Action.YIELD,)),
+    (life_in(State.DRAINING), Yielded(), State.STOPPING, (Action.YIELD,)),
+    (life_in(State.FAILED, up=True), Yielded(), State.STOPPING, (Action.YIELD,)),
+    (life_in(State.FAILED), Yielded(), State.FAILED, ()),
+    (life_in(State.ASLEEP), Yielded(), State.ASLEEP, ()),
+    (life_in(State.WAKING), Yielded(), State.WAKING, ()),
+    (life_in(State.STOPPING, run="r"), Kept(7, "r"), State.AWAKE, ()),
+    (life_in(State.STOPPING, run="r"), Kept(6, "r"), State.STOPPING, ()),
+    (life_in(State.STOPPING, run="r"), Kept(7, "s"), State.WAKING, (Action.PROBE,)),
+    (life_in(State.STOPPING, run="r"), Kept(7), State.WAKING, (Action.PROBE,)),
+    (life_in(State.AWAKE, run="r"), Kept(7, "r"), State.AWAKE, ()),
     (life_in(State.AWAKE), Killed(), State.STOPPING, (Action.AWAIT_DOWN,)),
     (life_in(State.DRAINING), Killed(), State.STOPPING, (Action.AWAIT_DOWN,)),
     (life_in(State.WAKING), Killed(), State.STOPPING, (Action.AWAIT_DOWN,)),
@@ -149,14 +165,29 @@ def test_a_need_during_a_stop_is_kept_until_it_is_down() -> None:
     assert life.wanted
     life, actions = after(life, StopEnded(7))
     assert actions == (Action.START,)
-    assert not life.wanted
     assert not life.up
+    awake, _ = after(life, WakeEnded(life.attempt, run="r"))
+    assert not awake.wanted
 
 
 def test_a_kill_while_it_wakes_is_waited_for_and_then_woken_again() -> None:
-    life, _ = after(life_in(State.WAKING), Killed())
-    assert life.wanted
+    life, _ = after(life_in(State.WAKING, wanted=True), Killed())
     assert after(life, StopEnded(life.attempt))[1] == (Action.START,)
+
+
+def test_one_that_was_started_by_hand_and_killed_is_not_woken_for_nobody() -> None:
+    adopted, _ = after(life_in(State.ASLEEP), seen(UP))
+    killed, _ = after(adopted, Killed())
+    assert after(killed, StopEnded(killed.attempt))[0].state is State.ASLEEP
+    needed, _ = after(adopted, Needed())
+    killed, _ = after(needed, Killed())
+    assert after(killed, StopEnded(killed.attempt))[1] == (Action.START,)
+
+
+def test_why_it_does_not_come_up_is_remembered_while_the_engine_is_lost() -> None:
+    failed = life_in(State.FAILED, retry_at=NOW + 9, error="exit 1")
+    lost, _ = after(failed, Lost("out of reach"))
+    assert after(after(lost, Lost("still"))[0], seen(DOWN))[0].error == "exit 1"
 
 
 def test_a_stop_that_was_lost_sight_of_is_remembered() -> None:
@@ -212,3 +243,18 @@ def test_a_stop_that_failed_is_told() -> None:
 def test_backoff_is_bounded(failures: int, seed: int) -> None:
     seconds = backoff(failures, random.Random(seed))
     assert 0.75 <= seconds <= BACKOFF_CAP * 1.25
+
+
+def test_what_had_failed_and_was_yielded_is_probed_when_it_is_kept() -> None:
+    yielded, _ = step(life_in(State.FAILED, up=True, run="r"), Yielded(), NOW, random.Random(1))
+    kept, actions = step(yielded, Kept(yielded.attempt, "r"), NOW, random.Random(1))
+    assert (kept.state, actions) == (State.WAKING, (Action.PROBE,))
+
+
+def test_a_need_while_it_is_yielded_is_served_whether_it_was_kept_or_not() -> None:
+    rng = random.Random(1)
+    yielded, _ = step(life_in(State.AWAKE, run="r"), Yielded(), NOW, rng)
+    wanted, _ = step(yielded, Needed(), NOW, rng)
+    assert step(wanted, Kept(wanted.attempt, "r"), NOW, rng)[0].state is State.AWAKE
+    down, actions = step(wanted, StopEnded(wanted.attempt), NOW, rng)
+    assert (down.state, actions) == (State.WAKING, (Action.START,))

@@ -30,7 +30,8 @@ def test_why_it_is_down() -> None:
     down = Inspected("a" * 64, Standing.DOWN, 1.0)
     assert down.fault is None
     assert replace(down, exit_code=137).fault == "it exited with code 137"
-    assert replace(down, exit_code=137, oom_killed=True).fault == "it was killed for lack of memory"
+    out_of_memory = replace(down, exit_code=137, oom_killed=True).fault
+    assert out_of_memory == "it was killed for lack of memory (OOM, exit code 137)"
     assert replace(down, exit_code=127, error="no such file").fault == "no such file"
     assert replace(down, standing=Standing.UP, exit_code=1).fault is None
 

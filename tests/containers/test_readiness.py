@@ -10,8 +10,9 @@ from dataclasses import replace
 import pytest
 
 from app.containers.observed import Inspected, Standing
-from app.containers.readiness import choose_rule, http_answers, tcp_answers
+from app.containers.readiness import choose_rule, http_answers, tcp_answers, what_is_missing
 from app.containers.spec import ReadyRule
+from tests.real.server import free_port
 
 DETAILS = Inspected("a" * 64, Standing.UP, 1.0, addresses=("172.17.0.2",), ports=(6379,))
 HEALTH, RUNNING = ReadyRule("health"), ReadyRule("running")
@@ -94,3 +95,22 @@ async def test_the_path_is_asked_for() -> None:
         port = listening.sockets[0].getsockname()[1]
         await http_answers("127.0.0.1", port, "/api/health?x=1")
     assert lines == [b"GET /api/health?x=1 HTTP/1.1\r\n"]
+
+
+async def test_what_is_missing_names_what_to_look_at() -> None:
+    unused = free_port()
+    here = replace(DETAILS, addresses=("127.0.0.1",), ports=(unused,))
+    shut = ReadyRule("http", port=unused)
+    assert "nobody listens on its port" in await what_is_missing(shut, here)
+    assert "nobody listens on its port" in await what_is_missing(ReadyRule(), here)
+    async with server(lambda writer: None) as port:
+        mute = await what_is_missing(ReadyRule("http", port=port), here)
+    assert "is open, but gives no answer below 500" in mute
+    nowhere = replace(DETAILS, addresses=("255.255.255.255",))
+    assert "share a network with it" in await what_is_missing(TCP, nowhere)
+    assert "no address of its own" in await what_is_missing(TCP, replace(DETAILS, addresses=()))
+    assert "its health is starting" in await what_is_missing(
+        HEALTH, replace(DETAILS, health="starting")
+    )
+    assert "matches ^up$" in await what_is_missing(ReadyRule("log", pattern="^up$"), DETAILS)
+    assert await what_is_missing(RUNNING, DETAILS) == "it runs"

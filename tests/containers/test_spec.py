@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.containers.hours import Hours, Window
 from app.containers.spec import (
     ACTED_ON,
     NOT_YET,
@@ -19,6 +20,7 @@ from app.containers.spec import (
     parse_ready_rule,
     parse_spec,
 )
+from app.containers.veto import Vetoes, VetoUrl
 
 
 def labelled(**labels: str) -> dict[str, str]:
@@ -86,6 +88,10 @@ def test_every_label_that_is_acted_on() -> None:
             ready="http:3000/api/health",
             ready_after="500ms",
             startup_timeout="2m",
+            awake="08:00-18:00 Mon,Tue Europe/Berlin",
+            veto_cpu="10%",
+            veto_net="10KB/s",
+            veto_url=":8080/busy",
         )
     )
     assert spec == Spec(
@@ -99,6 +105,8 @@ def test_every_label_that_is_acted_on() -> None:
         ready=ReadyRule("http", 3000, "/api/health"),
         ready_after=0.5,
         startup_timeout=120.0,
+        awake=Hours((Window(480, 1080, frozenset({0, 1})),), "Europe/Berlin"),
+        vetoes=Vetoes(cpu=10.0, net=10_000.0, url=VetoUrl(None, 8080, "/busy")),
     )
 
 
@@ -124,6 +132,24 @@ def test_forever_is_an_idle_timeout() -> None:
         ("ready", "health:x", "auto, health, running, tcp:PORT"),
         ("ready-after", "forever", "bounded"),
         ("startup-timeout", "0", "more than zero"),
+        ("awake", "office hours", "as in 08:00-18:00 Mon-Fri"),
+        ("awake", "08:00-18:00 Mo-Fr", "days are Mon, Tue"),
+        ("awake", "08:00-18:00 Mars/Olympus", "no time zone"),
+        ("veto-cpu", "10", "as in 10%"),
+        ("veto-cpu", "0%", "more than zero"),
+        ("veto-cpu", "nan%", "as in 10%"),
+        ("veto-net", "10KB", "as in 10KB/s"),
+        ("veto-net", "10KB/h", "as in 10KB/s"),
+        ("veto-net", "0KB/s", "more than zero"),
+        ("veto-net", "much/s", "more than zero"),
+        ("veto-url", "busy", "http://HOST/PATH"),
+        ("veto-url", "ftp://app/busy", "http://HOST/PATH"),
+        ("veto-url", "http://", "http://HOST/PATH"),
+        ("veto-url", "http://app:99999/", "http://HOST/PATH"),
+        ("veto-url", "http://[::1/", "http://HOST/PATH"),
+        ("veto-url", "/a b", "http://HOST/PATH"),
+        ("veto-url", ":0/busy", "between 1 and 65535"),
+        ("veto-url", "http://me:secret@app/", "no user and no password"),
     ],
 )
 def test_a_bad_value_is_named_and_its_default_used(key: str, value: str, hint: str) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from app.containers.hours import parse_hours
 from app.containers.spec import parse_spec
 from app.containers.spec_file import FileSpec, load_spec_file
+from app.containers.veto import Vetoes
 from app.errors import SettingsError
 
 
@@ -28,12 +30,16 @@ def test_a_table_means_what_its_labels_would(tmp_path: Path) -> None:
         priority = "high"
         idle-timeout = "1h"
         startup-timeout = 90
+        awake = ["08:00-12:00 Mon-Fri", "20:00-22:00"]
+        veto-cpu = "10%"
         """,
     )
     parsed = parse_spec("other-mongo-1", spec.labels)
     assert parsed.problems == ()
     assert parsed.spec is not None
     assert (parsed.spec.name, parsed.spec.provides) == ("mongodb", ("mongodb",))
+    assert parsed.spec.awake == parse_hours("08:00-12:00 Mon-Fri, 20:00-22:00")
+    assert parsed.spec.vetoes == Vetoes(cpu=10.0)
     assert (parsed.spec.idle_timeout, parsed.spec.startup_timeout) == (3600.0, 90.0)
 
 
@@ -68,6 +74,7 @@ def test_who_is_meant(
         ("db = 3", "write [db]"),
         ("[db]\nidle = '5m'", "[db] idle: is not known"),
         ("[db]\npriority = 'urgent'", "[db] priority='urgent' must be critical"),
+        ("[db]\nawake = '8-18'", "[db] awake='8-18' must be hours and days"),
         ("[db]\nprovides = [1]", "[db] provides: must be"),
         ("['a b']", "[a b] name='a b' must be"),
     ],

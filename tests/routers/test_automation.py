@@ -16,6 +16,7 @@ PATHS = [
     ("POST", "/automation/containers/mongodb/wake"),
     ("POST", "/automation/containers/mongodb/sleep"),
     ("POST", "/automation/idle-check"),
+    ("GET", "/automation/report"),
     ("GET", "/automation/events"),
 ]
 
@@ -41,4 +42,6 @@ async def test_with_keys_set_a_key_is_needed(tmp_path: Path) -> None:
 
 async def test_without_containers_there_is_nothing_to_do(client: httpx.AsyncClient) -> None:
     assert (await client.get("/automation/containers")).json() == {"containers": []}
+    report = (await client.get("/automation/report")).json()
+    assert (report["since"], report["containers"]) == (None, [])
     assert (await client.post("/automation/idle-check")).json() == {"put_to_sleep": []}

@@ -38,6 +38,9 @@ async def test_without_an_engine_automation_says_that_it_is_off_and_why(
     assert "no-engine.sock" in automation["reason"]
     containers = (await client.get("/health/containers")).json()
     assert containers["containers"] == []
+    unknown = await client.get("/health/containers/mongodb")
+    assert (unknown.status_code, unknown.json()["status"]) == (503, "unknown")
+    assert "no-engine.sock" in unknown.json()["error"]
     assert (await client.get("/players")).status_code == 200
 
 

@@ -22,7 +22,7 @@ def request(client: str | None = "127.0.0.1", **headers: str) -> Request:
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.8.8.8", "::1"])
 def test_without_keys_this_machine_may(client: str) -> None:
-    operators_only(())(request(client))
+    assert operators_only(())(request(client)) == "operator on loopback"
     operators_only(())(request(client, host="localhost", origin="http://localhost:8000"))
     operators_only(())(request(client, host="[::1]:8000", sec_fetch_site="same-origin"))
 
@@ -47,8 +47,9 @@ def test_without_keys_nobody_else_may(refused: Request) -> None:
     assert raised.value.status == 403
 
 
-def test_with_keys_whoever_has_one_may() -> None:
-    operators_only(("0" * 64, DIGEST))(request("10.0.0.1", x_api_key="open sesame"))
+def test_with_keys_whoever_has_one_may_and_is_told_apart() -> None:
+    who = operators_only(("0" * 64, DIGEST))(request("10.0.0.1", x_api_key="open sesame"))
+    assert who == f"operator {DIGEST[:8]}"
 
 
 @pytest.mark.parametrize("key", ["", "open", DIGEST])

@@ -12,6 +12,7 @@ from app import errors
 from app.errors import (
     AutomationOff,
     ContainerFailed,
+    ContainerInUse,
     ContainerSlow,
     ContainerUnknown,
     DrawbridgeError,
@@ -35,7 +36,9 @@ MEMBERS = {"type", "title", "status", "detail", "instance", "request_id"}
         (ContainerUnknown("x", "no x"), 404, None),
         (ContainerSlow("x", "slow", retry_after=2), 504, "2"),
         (ContainerFailed("x", "broken"), 503, "5"),
+        (ContainerInUse("x", "in use by 1"), 409, None),
         (AutomationOff("x", "off"), 503, None),
+        (AutomationOff("x", "the engine is away", retry_after=5), 503, "5"),
         (StoreUnavailable("gone"), 503, "5"),
         (ZeroDivisionError("secret"), 500, None),
     ],

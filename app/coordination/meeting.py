@@ -1,0 +1,39 @@
+"""Where gateways meet: one Redis, and all that they do there, opened and closed together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from app.coordination.link import OpenDoor, RedisLink, connect
+from app.coordination.rights import StopRights
+from app.coordination.together import Together
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """What a gateway joins once its own parts are there; until then it only asks."""
+
+    link: RedisLink
+    together: Together
+    """With those that have the same upstream."""
+    rights: StopRights
+    """With those that use the same Redis, whatever their upstream."""
+
+
+@asynccontextmanager
+async def open_meeting(url: str, realm: str) -> AsyncIterator[Meeting]:
+    """Nothing is connected yet. ``realm`` is what keys begin with that only gateways of the same
+    upstream share.
+    """
+    async with connect(url) as redis:
+        # Whether it sleeps is known once there is a fleet: then the link gets another door.
+        link = RedisLink(redis, OpenDoor(), time.monotonic)
+        meeting = Meeting(link, Together(link, realm=realm), StopRights(link))
+        try:
+            yield meeting
+        finally:
+            await meeting.rights.aclose()
+            await meeting.together.aclose()

@@ -1,0 +1,14 @@
+"""A gateway alone asks nobody."""
+
+from __future__ import annotations
+
+from app.containers.peers import Nobody
+
+
+async def test_alone_one_may_always_stop() -> None:
+    for wish in (True, False):
+        right = await Nobody().ask("db", wish=wish)
+        assert right is not None
+        assert right.holds
+        await right.give_back()
+    await Nobody().given_back("db")

@@ -1,0 +1,168 @@
+"""Who may stop a container that several gateways look after: over a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from app.coordination import company, rights
+from app.coordination.link import OpenDoor, RedisLink, connect
+from app.coordination.rights import StopRights
+from tests.cache.doubles import SwitchedGate
+from tests.real.redis import RedisServer
+from tests.waiting import until
+
+pytestmark = pytest.mark.real("redis")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, redis_server: RedisServer) -> None:
+    monkeypatch.setattr(company, "BEAT", 0.05)
+    monkeypatch.setattr(company, "ALIVE", 1.0)
+    monkeypatch.setattr(rights, "VOTE", 0.4)
+    redis_server.kill()  # nobody of the last test lives on in it
+    redis_server.start()
+
+
+@dataclass
+class Gateway:
+    """One gateway as far as votes go: agrees unless it uses the container."""
+
+    rights: StopRights
+    uses: set[str] = field(default_factory=set)
+    asked: list[tuple[str, bool]] = field(default_factory=list)
+
+    def let_stop(self, container_id: str, *, wish: bool) -> bool:
+        self.asked.append((container_id, wish))
+        return container_id not in self.uses
+
+
+@asynccontextmanager
+async def gateways(url: str, count: int = 2) -> AsyncIterator[list[Gateway]]:
+    async with AsyncExitStack() as parts:
+        made = []
+        for _ in range(count):
+            redis = await parts.enter_async_context(connect(url))
+            gateway = Gateway(StopRights(RedisLink(redis, OpenDoor(), time.monotonic)))
+            parts.push_async_callback(gateway.rights.aclose)
+            await gateway.rights.join(gateway.let_stop)
+            made.append(gateway)
+        await until(lambda: all(len(one.rights.gateways) == count for one in made))
+        await until(lambda: all(one.rights.news.listening for one in made))
+        yield made
+
+
+async def test_one_alone_may(redis_server: RedisServer) -> None:
+    async with gateways(redis_server.url, 1) as [one]:
+        right = await one.rights.ask("db", wish=False)
+        assert right is not None
+        assert right.holds
+        await right.give_back()
+
+
+async def test_all_others_are_asked_and_only_one_has_the_right(redis_server: RedisServer) -> None:
+    async with gateways(redis_server.url, 3) as (one, two, three):
+        right = await one.rights.ask("db", wish=True)
+        assert right is not None
+        assert two.asked == three.asked == [("db", True)]
+        assert one.asked == []
+        assert await two.rights.ask("db", wish=False) is None
+        assert one.asked == []
+        await right.give_back()
+        again = await two.rights.ask("db", wish=False)
+        assert again is not None
+        await again.give_back()
+
+
+async def test_one_who_uses_it_is_enough(redis_server: RedisServer) -> None:
+    async with gateways(redis_server.url, 3) as (one, two, three):
+        three.uses = {"db"}
+        assert await one.rights.ask("db", wish=False) is None
+        other = await one.rights.ask("cache", wish=False)
+        assert other is not None
+        await other.give_back()
+        three.uses = set()
+        right = await two.rights.ask("db", wish=False)
+        assert right is not None, "the one that was refused has given it back"
+        await right.give_back()
+
+
+async def test_those_who_agreed_hear_when_it_is_over(redis_server: RedisServer) -> None:
+    async with gateways(redis_server.url) as (one, two):
+        right = await one.rights.ask("db", wish=False)
+        assert right is not None
+        waiting = asyncio.create_task(two.rights.given_back("db"))
+        await asyncio.wait({waiting}, timeout=3 * rights.LOOK_AGAIN)
+        assert not waiting.done()
+        await right.give_back()
+        await waiting
+
+
+async def test_a_right_is_renewed_and_ends_with_its_holder(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rights, "LEASE", 0.4)
+    async with gateways(redis_server.url) as (one, two):
+        right = await one.rights.ask("db", wish=False)
+        assert right is not None
+        await asyncio.sleep(3 * rights.LEASE)
+        assert right.holds
+        assert await two.rights.ask("db", wish=False) is None
+        assert right._renewing is not None
+        right._renewing.cancel()  # as SIGKILL would
+        await two.rights.given_back("db")
+        assert not right.holds
+
+
+async def test_one_who_does_not_answer_but_lives_is_not_passed_over(
+    redis_server: RedisServer,
+) -> None:
+    async with gateways(redis_server.url) as (one, deaf):
+        deaf.rights.news._task.cancel()
+        await asyncio.gather(deaf.rights.news._task, return_exceptions=True)
+        assert await one.rights.ask("db", wish=False) is None
+        await deaf.rights.aclose()
+        await until(lambda: len(one.rights.gateways) == 1)
+        right = await one.rights.ask("db", wish=False)
+        assert right is not None
+        await right.give_back()
+
+
+async def test_the_dead_are_not_waited_for(redis_server: RedisServer) -> None:
+    async with gateways(redis_server.url) as (one, dead):
+        assert dead.rights._company is not None
+        for task in (dead.rights._company._task, dead.rights.news._task):
+            task.cancel()
+        await until(lambda: len(one.rights.gateways) == 1)
+        right = await one.rights.ask("db", wish=False)
+        assert right is not None
+        await right.give_back()
+
+
+@pytest.mark.parametrize("harm", ["kill", "pause"])
+async def test_without_redis_nobody_stops_anything(redis_server: RedisServer, harm: str) -> None:
+    async with gateways(redis_server.url) as (one, _):
+        getattr(redis_server, harm)()
+        assert await one.rights.ask("db", wish=False) is None
+        redis_server.start()
+        redis_server.resume()
+
+
+async def test_a_sleeping_redis_is_woken_to_be_asked_the_next_time(
+    redis_server: RedisServer,
+) -> None:
+    async with gateways(redis_server.url, 1) as [one]:
+        door = SwitchedGate(is_open=False)
+        one.rights._link.door = door
+        assert await one.rights.ask("db", wish=False) is None
+        assert door.wakes == 1
+        door.unlock()
+        await until(lambda: door.leases == 0)
+        right = await one.rights.ask("db", wish=False)
+        assert right is not None
+        await right.give_back()
