@@ -6,6 +6,7 @@ The cache, the upstream and the meeting place do not know each other; here they 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -13,8 +14,11 @@ from app.cache.handover import unpack
 from app.cache.purges import Purge, Purges, Scope
 from app.cache.response_cache import ResponseCache
 from app.cache.store import Entry
-from app.coordination.together import Together
 from app.upstream.client import UpstreamClient
+
+if TYPE_CHECKING:
+    # It takes 6 MB, and most gateways have no Redis.
+    from app.coordination.together import Together
 
 _log = structlog.get_logger(__name__)
 

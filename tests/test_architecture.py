@@ -345,6 +345,20 @@ def test_importing_does_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_most_gateways_do_not_need_is_not_loaded() -> None:
+    """Redis' client takes 6 MB, MongoDB's 7: they are imported where they are used."""
+    code = "import app.cli, sys; print(*sorted({'redis', 'pymongo', 'celery'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.split() == []
+
+
 def module_of(path: str, text: str) -> Module:
     module = Module(path)
     module.__dict__["text"] = text
