@@ -17,6 +17,7 @@ from app.containers.lifecycle import (
     Killed,
     LeasesCounted,
     Life,
+    Lost,
     Needed,
     Objected,
     State,
@@ -25,6 +26,7 @@ from app.containers.lifecycle import (
     step,
 )
 from app.containers.member import BY_HAND, DIED, IDLE, Member
+from app.containers.observed import EngineError
 from app.containers.peers import Peers, Right
 from app.containers.policy import FleetPolicy
 from app.containers.start_slots import StartSlots
@@ -156,6 +158,15 @@ class Conductor:
         if member.worker is asyncio.current_task():
             member.worker = None
         self.apply(member, event)
+        if isinstance(event, Lost):
+            await self._look_again(member)
+
+    async def _look_again(self, member: Member) -> None:
+        """One call had no answer: the engine may be there all the same, and should be asked."""
+        try:
+            await self._refresh()
+        except EngineError as error:
+            log.info("engine_does_not_answer", name=member.name, error=str(error))
 
     async def _carry_out(self, member: Member, action: Action, attempt: int) -> Event:
         job = Job(
@@ -166,6 +177,7 @@ class Conductor:
             refresh=self._refresh,
             poke=member.poke,
             clock=self._clock,
+            run=member.life.run,
         )
         startup_timeout = self._policy.startup_timeout_of(member.spec)
         match action:

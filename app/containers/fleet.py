@@ -226,6 +226,9 @@ class Fleet:
         if state not in (State.AWAKE, State.DRAINING) and not member.life.up:
             return True
         use = replace(self._use(member), auto_stop=True)
+        if state is State.DRAINING:
+            # We wanted to stop it ourselves, at the same moment.
+            use = replace(use, state=State.AWAKE)
         kept = refuses_sleep(use) if wish else judge(use)
         if kept is not None and not kept.may_sleep:
             return False

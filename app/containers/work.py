@@ -24,6 +24,8 @@ from app.containers.readiness import Died, until_ready, what_is_missing
 from app.containers.spec import Spec
 from app.containers.start_slots import StartSlots
 
+LOOK_SECONDS = 2.0
+"""Between two looks whether what is waited for has long happened."""
 STOP_MARGIN = 15.0
 """Seconds that the engine gets on top of a container's own grace period."""
 
@@ -33,7 +35,7 @@ class Job:
     """One piece of work on one container, numbered for the lifecycle.
 
     ``target`` names the container's present id; ``refresh`` brings it up to date, for a
-    container that was recreated under the same name.
+    container that was recreated under the same name. ``run`` is the run that is to end, if known.
     """
 
     engine: Engine
@@ -43,6 +45,7 @@ class Job:
     refresh: Callable[[], Awaitable[None]]
     poke: asyncio.Event
     clock: Callable[[], float]
+    run: str | None = None
 
 
 async def wake(job: Job, startup_timeout: float, slots: StartSlots | None) -> WakeEnded | Lost:
@@ -100,6 +103,8 @@ async def await_down(job: Job) -> StopEnded | Lost:
         return StopEnded(job.attempt)
     try:
         details = await job.engine.inspect(target)
+        if _is_over(job, details):
+            return StopEnded(job.attempt)
         return await _down(job, target, details.stop_timeout + STOP_MARGIN)
     except ContainerGone:
         return StopEnded(job.attempt)
@@ -110,9 +115,22 @@ async def await_down(job: Job) -> StopEnded | Lost:
 
 
 async def _down(job: Job, target: str, within: float) -> StopEnded:
-    if await job.engine.wait_down(target, within):
-        return StopEnded(job.attempt)
+    """Wait for the end of the run. The engine is asked in between, since it waits for the end of
+    whatever runs: one that was started again meanwhile may run for ever."""
+    deadline = job.clock() + within
+    while (left := deadline - job.clock()) > 0:
+        if await job.engine.wait_down(target, min(left, LOOK_SECONDS)):
+            return StopEnded(job.attempt)
+        if _is_over(job, await job.engine.inspect(target)):
+            return StopEnded(job.attempt)
     return StopEnded(job.attempt, fault=f"it did not stop within {within:g} s")
+
+
+def _is_over(job: Job, details: Inspected) -> bool:
+    """Whether the run that is to end has ended, be it that another one runs."""
+    if details.standing in (Standing.DOWN, Standing.GONE):
+        return True
+    return job.run is not None and details.run != job.run
 
 
 async def _probe_or_begin_again(job: Job) -> Inspected:

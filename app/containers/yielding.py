@@ -20,30 +20,28 @@ async def yield_to_another(
     back = asyncio.create_task(given_back, name=f"given back {job.spec.name}")
     try:
         await asyncio.wait({down, back}, return_when=asyncio.FIRST_COMPLETED)
-        if not down.done():
-            kept = await _look(job, is_dying)
-            if kept is not None:
-                return kept
-        return await down
+        left = None if down.done() else await _look(job, is_dying)
+        return await down if left is None else left
     finally:
         for task in (down, back):
             task.cancel()
         await asyncio.gather(down, back, return_exceptions=True)
 
 
-async def _look(job: Job, is_dying: Callable[[], bool]) -> Kept | Lost | None:
-    """How it was left; ``None``: it is down, or going down."""
+async def _look(job: Job, is_dying: Callable[[], bool]) -> StopEnded | Kept | Lost | None:
+    """How it was left; ``None``: it is going down."""
     target = job.target()
     if target is None:
-        return None
+        return StopEnded(job.attempt)
     try:
         details = await job.engine.inspect(target)
     except ContainerGone:
-        return None
+        return StopEnded(job.attempt)
     except EngineUnreachable as error:
         return Lost(str(error))
     except EngineError:
         return Kept(job.attempt)
-    if details.standing is not Standing.UP or is_dying():
-        return None
-    return Kept(job.attempt, details.run)
+    if details.standing is not Standing.UP:
+        # Paused, too, for which nobody could wait: to the engine it runs.
+        return StopEnded(job.attempt)
+    return None if is_dying() else Kept(job.attempt, details.run)
