@@ -152,9 +152,7 @@ class Conductor:
         except Exception as error:
             # A worker that vanished without a report would leave its container stuck for ever.
             log.exception("container_work_broke", name=member.name, action=action.name)
-            fault = f"internal error: {error}"
-            stopping = action in (Action.STOP, Action.AWAIT_DOWN)
-            event = StopEnded(attempt, fault) if stopping else WakeEnded(attempt, fault=fault)
+            event = _broken_off(action, attempt, f"internal error: {error}")
         if member.worker is asyncio.current_task():
             member.worker = None
         self.apply(member, event)
@@ -293,6 +291,16 @@ class Conductor:
         member.going_down(BY_HAND)
         if self._observer is not None:
             self._observer.slept(member.name, reason)
+
+
+def _broken_off(action: Action, attempt: int, fault: str) -> Event:
+    """What to report of work that came to no end."""
+    match action:
+        case Action.STOP | Action.AWAIT_DOWN | Action.YIELD:
+            return StopEnded(attempt, fault)
+        case Action.RECHECK:
+            return Objected()
+    return WakeEnded(attempt, fault=fault)
 
 
 def _cause(member: Member, before: Life, actions: tuple[Action, ...]) -> str:

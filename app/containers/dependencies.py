@@ -25,8 +25,10 @@ class Graph:
         return tuple(found)
 
     def dependants(self, name: str) -> tuple[str, ...]:
-        """Who needs ``name`` directly."""
-        return tuple(other for other, needs in self.needs.items() if name in needs)
+        """Who needs ``name``, directly or not: what is between may be down, and its user in use."""
+        return tuple(
+            other for other, needs in self.needs.items() if needs and name in self.closure(other)
+        )
 
 
 def resolve(specs: Mapping[str, Spec]) -> Graph:

@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
 QUIET_SECONDS = 300.0
 """A stream that says nothing for so long is renewed: it may be dead without our knowing."""
+ECHO_SECONDS = 5.0
+"""The longest that an event may be late."""
 FORGET_SECONDS = 600.0
 """A container that was removed is shown as missing for so long."""
 
@@ -154,15 +156,23 @@ class EngineLink:
         if (
             details is not None
             and (is_up or usable)
-            and event.at >= details.started_at
+            and not self._is_echo(member, event, details)
             and ends_run(event.attributes.get("signal", ""), details.stop_signal)
         ):
-            # Sent to this very run; an older one would be an echo of a stop that is over. It may
-            # be down by now: that it was stopped, and did not die by itself, is worth knowing, but
-            # not while it is being started, which the engine has not noted yet.
-            self._conductor.apply(member, Killed())
+            # It may be down by now: that it was stopped, and did not die by itself, is worth
+            # knowing, but not while it is being started, which the engine has not noted yet.
+            self._conductor.apply(member, Killed(details.run))
         elif not is_up:
             await self._look(member)
+
+    def _is_echo(self, member: Member, event: EngineEvent, details: Inspected) -> bool:
+        """Whether it was sent to an older run: of a stop that is over, heard late.
+
+        By the engine's wall clock, which may have been set since; but what is heard of a run
+        that we have known for a while is no echo.
+        """
+        known = member.life.run == details.run and self._clock() - member.life.since > ECHO_SECONDS
+        return event.at < details.started_at and not known
 
     async def _list(self, full: bool) -> list[Member]:
         """Take in the list; who has to be looked at closely."""

@@ -81,7 +81,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """A signal that ends the present run was sent by somebody else: it is going down."""
+    """A signal that ends the present run, ``run``, was sent by somebody else: it is going down."""
+
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,7 @@ class Fleet:
         if self._link.trouble is not None or state is State.WAKING:
             return False
         if state not in (State.AWAKE, State.DRAINING) and not member.life.up:
+            self._conductor.apply(member, Yielded())
             return True
         use = replace(self._use(member), auto_stop=True)
         if state is State.DRAINING:

@@ -86,8 +86,9 @@ class Life:
 
     ``attempt`` numbers the workers; ``wanted``: somebody needs it, behind a stop as well; ``up``:
     it runs, as far as is known, ready or not; ``doomed``: a stop of ``run`` was under way when the
-    engine was lost; ``run``: the run that was ready, or failed; ``retry_at``: the backoff's end;
-    ``slow``: the failure was a missed deadline; ``error``: the last trouble, for people.
+    engine was lost, or another gateway was about to stop what is asleep here; ``run``: the run
+    that was ready, failed, or is to end; ``retry_at``: the backoff's end; ``slow``: the failure
+    was a missed deadline; ``error``: the last trouble, for people.
     """
 
     state: State
@@ -123,7 +124,7 @@ def step(life: Life, event: Event, now: float, rng: random.Random) -> Step:
         case Seen():
             after = _seen(life, event, now, rng)
         case Killed():
-            after = _killed(life, now)
+            after = _killed(life, event, now)
         case WakeEnded():
             after = _wake_ended(life, event, now, rng)
         case StopEnded():
@@ -157,6 +158,9 @@ def _begin(life: Life, state: State, action: Action, now: float) -> Step:
 
 def _needed(life: Life, now: float) -> Step:
     match life.state:
+        case State.ASLEEP if life.doomed:
+            stopping, actions = _begin(life, State.STOPPING, Action.YIELD, now)
+            return replace(stopping, wanted=True), actions
         case State.ASLEEP:
             return _begin(life, State.WAKING, Action.START, now)
         case State.FAILED if now >= life.retry_at:
@@ -194,6 +198,9 @@ def _yielded(life: Life, now: float) -> Step:
         case State.FAILED if life.up:
             # Should it be kept, nobody knows whether it is any better.
             return _begin(replace(life, run=None), State.STOPPING, Action.YIELD, now)
+        case State.ASLEEP:
+            # Should it run after all, which only the other knows, our gate is closed all the same.
+            return replace(life, doomed=True), ()
     return life, ()
 
 
@@ -224,6 +231,8 @@ def _seen_up(life: Life, seen: Seen, now: float) -> Step:
     match life.state:
         case State.MISSING if life.doomed and life.run in (None, seen.run):
             return _begin(life, State.STOPPING, Action.AWAIT_DOWN, now)
+        case State.ASLEEP if life.doomed:
+            return _begin(life, State.STOPPING, Action.YIELD, now)
         case State.ASLEEP | State.MISSING:
             return _begin(life, State.WAKING, Action.PROBE, now)
         case State.FAILED if now >= life.retry_at or not same_run:
@@ -238,6 +247,8 @@ def _seen_up(life: Life, seen: Seen, now: float) -> Step:
 def _seen_down(life: Life, seen: Seen, now: float, rng: random.Random) -> Step:
     down = replace(life, since=now, up=False, doomed=False, run=None)
     match life.state:
+        case State.ASLEEP:
+            return replace(life, doomed=False), ()
         case State.FAILED:
             return replace(life, up=False), ()
         case State.MISSING if now < life.retry_at:
@@ -261,14 +272,15 @@ def _crashed(life: Life, now: float, rng: random.Random) -> Life:
     return replace(life, state=State.FAILED, slow=False, retry_at=retry_at)
 
 
-def _killed(life: Life, now: float) -> Step:
+def _killed(life: Life, killed: Killed, now: float) -> Step:
+    dying = replace(life, run=killed.run or life.run)
     match life.state:
         case State.AWAKE | State.DRAINING:
-            return _begin(life, State.STOPPING, Action.AWAIT_DOWN, now)
+            return _begin(dying, State.STOPPING, Action.AWAIT_DOWN, now)
         case State.FAILED if life.up:
-            return _begin(life, State.STOPPING, Action.AWAIT_DOWN, now)
+            return _begin(dying, State.STOPPING, Action.AWAIT_DOWN, now)
         case State.WAKING:
-            stopping, actions = _begin(life, State.STOPPING, Action.AWAIT_DOWN, now)
+            stopping, actions = _begin(dying, State.STOPPING, Action.AWAIT_DOWN, now)
             # One that somebody else had started is not started again for nobody.
             return replace(stopping, wanted=life.wanted), actions
     return life, ()

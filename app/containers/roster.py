@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.containers.observed import Listed, Standing
-from app.containers.spec import Spec, parse_spec
+from app.containers.spec import Parsed, Spec, parse_spec
 from app.containers.spec_file import FileSpec
 
 _PROJECT = "com.docker.compose.project"
@@ -43,7 +44,8 @@ def read_roster(
     for container in listed:
         if container.standing is Standing.GONE:
             continue
-        parsed = parse_spec(container.name, _labels(container, file_specs))
+        labels = _labels(container, file_specs)
+        parsed = _parsed(container.name, tuple(labels.items()))
         problems.extend(parsed.problems)
         if parsed.spec is not None:
             claims.setdefault(parsed.spec.name, []).append(Entry(container, parsed.spec))
@@ -53,6 +55,12 @@ def read_roster(
         entries[name] = chosen
         problems.extend(_strangers(chosen, claimants))
     return Roster(entries, tuple(problems))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(name: str, labels: tuple[tuple[str, str], ...]) -> Parsed:
+    """Labels do not change while a container lives, and all are listed every few seconds."""
+    return parse_spec(name, dict(labels))
 
 
 def _labels(container: Listed, file_specs: Sequence[FileSpec]) -> Mapping[str, str]:

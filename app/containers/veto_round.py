@@ -19,6 +19,7 @@ from app.containers.veto import (
     Kind,
     Objection,
     Sample,
+    Vetoes,
     VetoUrl,
     Weighed,
     answer_from,
@@ -30,6 +31,8 @@ from app.containers.veto import (
 log = structlog.get_logger(__name__)
 
 LOOKS_APART = 1.0
+CLOCK_WAS_SET = 5.0
+"""So many seconds more or less on the engine's clock than on ours: its figures say nothing."""
 LOOKS_AT_ONCE, URLS_AT_ONCE = 4, 32
 """Looks share the engine's threads with starts, which must not wait for them."""
 _CLOSE_SECONDS = 1.0
@@ -43,6 +46,7 @@ class _Spell:
     history: History = field(default_factory=History)
     objection: Objection | None = None
     sample: Sample | None = None
+    sampled_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -114,17 +118,18 @@ class VetoRound:
         if not vetoes.sampled:
             return []
         try:
-            before, after = spell.sample, await self._look(member)
-            found = None if before is None else answers_from(vetoes, before, after)
+            before, looked_at = spell.sample, spell.sampled_at
+            after, now = await self._look(member), self._clock()
+            found = None if before is None else _compared(vetoes, before, after, now - looked_at)
             if found is None:
-                before = after
+                before, looked_at = after, now
                 await asyncio.sleep(self._looks_apart)
-                after = await self._look(member)
-                found = answers_from(vetoes, before, after)
+                after, now = await self._look(member), self._clock()
+                found = _compared(vetoes, before, after, now - looked_at)
         except EngineError as error:
             spell.sample = None
             return unasked(vetoes, str(error))
-        spell.sample = after
+        spell.sample, spell.sampled_at = after, now
         return unasked(vetoes, "the engine counts too rarely") if found is None else found
 
     async def _look(self, member: Member) -> Sample:
@@ -178,6 +183,13 @@ async def http_status(host: str, port: int, url: VetoUrl) -> int:
     if match is None:
         raise ValueError("what answers there does not speak HTTP")
     return int(match.group(1))
+
+
+def _compared(vetoes: Vetoes, before: Sample, after: Sample, seconds: float) -> list[Answer] | None:
+    """As ``answers_from``; ``seconds`` passed by our clock. Theirs may have been set meanwhile."""
+    if abs(after.at - before.at - seconds) > CLOCK_WAS_SET:
+        return None
+    return answers_from(vetoes, before, after)
 
 
 def _own_port(details: Inspected) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from app.containers.engine import Engine
@@ -166,10 +167,17 @@ async def _start_or_unpause(engine: Engine, target: str) -> bool:
     try:
         return await engine.start(target)
     except EngineRefused as refused:
-        if refused.status != 409 or (await engine.inspect(target)).standing is not Standing.PAUSED:
+        if refused.status != 409 or not await _unpaused(engine, target):
             raise
-        await engine.unpause(target)
         return True
+
+
+async def _unpaused(engine: Engine, target: str) -> bool:
+    """Let it go on; whether it does. Another gateway may do the same at the same moment."""
+    if (await engine.inspect(target)).standing is Standing.PAUSED:
+        with suppress(EngineRefused):
+            await engine.unpause(target)
+    return (await engine.inspect(target)).standing is Standing.UP
 
 
 async def _probe(job: Job) -> Inspected:

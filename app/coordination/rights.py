@@ -110,6 +110,10 @@ class StopRights:
             # Asleep, it cannot tell what others use: it is woken, and asked the next time.
             self._link.wake()
             agreed = False
+        except asyncio.CancelledError:
+            # Nobody wants to know any more. Renewed for ever, it would let nobody stop it.
+            right.let_run_out()
+            raise
         if agreed:
             return right
         await right.give_back()
@@ -224,6 +228,11 @@ class StopRight:
             self._ours_until = until
             self._renewing = asyncio.create_task(self._stay(), name="right to stop")
         return bool(taken)
+
+    def let_run_out(self) -> None:
+        """Renew it no more."""
+        if self._renewing is not None:
+            self._renewing.cancel()
 
     async def give_back(self) -> None:
         """Have the others look for themselves; if Redis is away, in some seconds."""

@@ -17,7 +17,7 @@ def test_the_deepest_come_first() -> None:
     graph = resolve(specs(app=("api",), api=("db", "cache"), db=("disk",), cache=(), disk=()))
     assert graph.closure("app") == ("disk", "db", "cache", "api")
     assert graph.closure("disk") == ()
-    assert graph.dependants("db") == ("api",)
+    assert graph.dependants("db") == ("api", "app")
     assert graph.problems == ()
 
 

@@ -1,0 +1,61 @@
+"""A hundred thousand schedules, each from its seed; one that fails is printed and can be replayed.
+
+``SIMULATION_SEED=N pytest tests/containers/simulation -k replay`` plays one again and prints it,
+``SIMULATION_SCHEDULES=N`` plays more or fewer, ``SIMULATION_FIRST=N`` others.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from tests.containers.simulation.plan import KINDS, draw
+from tests.containers.simulation.play import play, play_many, shrink
+
+SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "100000"))
+FIRST = int(os.environ.get("SIMULATION_FIRST", "0"))
+AT_ONCE = 500
+
+
+@pytest.mark.timeout(600)
+def test_nothing_wrong_happens_in_a_hundred_thousand_schedules(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    began, cores = time.monotonic(), len(os.sched_getaffinity(0))
+    end = FIRST + SCHEDULES
+    parts = [range(seed, min(end, seed + AT_ONCE)) for seed in range(FIRST, end, AT_ONCE)]
+    with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as pool:
+        failed = [seed for seeds in pool.map(play_many, parts) for seed in seeds]
+    took = time.monotonic() - began
+    with capsys.disabled():
+        sys.stdout.write(f" {SCHEDULES} schedules in {took:.0f} s on {cores} cores ")
+    if failed:
+        pytest.fail(f"{len(failed)} went wrong: {failed[:20]}\n{shrink(draw(failed[0]))}")
+
+
+def test_replay(capsys: pytest.CaptureFixture[str]) -> None:
+    seed = os.environ.get("SIMULATION_SEED")
+    played = play(draw(int(seed or "1")))
+    if seed is not None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{played}\n")
+    assert not played.wrong
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_seed_says_all_that_happens(kind: str) -> None:
+    for seed in range(20):
+        once, again = play(draw(seed, kind)), play(draw(seed, kind))
+        assert once.records == again.records
+
+
+def test_fewer_steps_are_the_beginning_of_the_same_schedule() -> None:
+    plan = next(plan for plan in map(draw, range(50)) if len(plan.happenings) > 5)
+    whole, part = play(plan), play(plan.first(3))
+    quiet = next(number for number, record in enumerate(part.records) if record.what == "quiet")
+    assert whole.records[:quiet] == part.records[:quiet]
