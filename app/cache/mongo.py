@@ -102,15 +102,12 @@ class MongoStore:
         """
         topology = self._client.topology_description
         lost = any(server.error for server in topology.server_descriptions().values())
-        if (
-            not lost
-            or topology.has_readable_server()
-            or self._clock() < self._made_at + _LEFT_ALONE
-        ):
+        young = self._clock() < self._made_at + _LEFT_ALONE
+        if young or not lost or topology.has_readable_server():
             return
-        old = self._client
+        retired = _retire(self._client, set(self._under_way), self._timeout)
         self._connect()
-        self._own(asyncio.create_task(_close(old, self._timeout), name="close lost client"))
+        self._own(asyncio.create_task(retired, name="retire a lost client"))
 
     def _own(self, task: asyncio.Task[Any]) -> None:
         self._under_way.add(task)

@@ -19,7 +19,9 @@ from structlog.testing import capture_logs
 from app.cache.mongo import MAX_BODY, MongoStore, translate
 from app.errors import StoreError, StoreUnavailable
 from tests.cache.conftest import make_entry
+from tests.cache.doubles import Clock
 from tests.real.mongodb import MongoServer
+from tests.waiting import until
 
 real = pytest.mark.real("mongodb")
 
@@ -328,6 +330,25 @@ async def test_a_server_that_was_woken_is_not_waited_for(
     await asyncio.to_thread(mongo_server.start)
     assert await until_it_works(lambda: impatient.get("k")) == make_entry()
     assert impatient._client is not first, "the driver would look again in half a second"
+
+
+async def test_who_waits_with_a_client_that_is_replaced_is_told_the_usual() -> None:
+    clock = Clock()
+    store = MongoStore("mongodb://127.0.0.1:9", "d", timeout=0.6, clock=clock)
+    first = store._client
+    waiting = asyncio.create_task(store.get("k"))
+    await until(
+        lambda: any(
+            server.error for server in first.topology_description.server_descriptions().values()
+        )
+    )
+    clock.now += 1.0
+    with pytest.raises(StoreUnavailable):
+        await store.get("k")
+    assert store._client is not first
+    with pytest.raises(StoreUnavailable):
+        await waiting
+    await store.aclose()
 
 
 @real
