@@ -1,0 +1,40 @@
+"""The sync jobs as data: what each of them fetches, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.kingdom import collections as kept
+from app.kingdom.collections import DEFINITIONS, Collection
+
+MINUTE, HOUR = 60.0, 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """``every``: seconds from the begin of one run to the next while somebody uses the gateway;
+    ``quiet``: the same while nobody does. ``daily``: it also runs right after 00:00 UTC, when the
+    game's day rolls over.
+    """
+
+    name: str
+    collections: tuple[Collection, ...]
+    every: float
+    quiet: float
+    daily: bool = False
+
+
+JOBS: dict[str, Job] = {
+    job.name: job
+    for job in (
+        Job("definitions", DEFINITIONS, 5 * HOUR, 5 * HOUR, daily=True),
+        Job("items", (kept.ITEMS,), 9 * MINUTE, 2 * HOUR, daily=True),
+        Job("clans", (kept.CLANS, kept.TERRITORIES), 9 * MINUTE, 2 * HOUR),
+        Job("core-data", (kept.CORE_DATA,), 10 * MINUTE, 2 * HOUR, daily=True),
+        Job("market", (kept.TOKEN_INFOS, kept.ORDERS), 10 * MINUTE, 2 * HOUR),
+        Job("players", (kept.PLAYERS,), HOUR, 6 * HOUR),
+        Job("lotteries", (kept.LOTTERIES, kept.RAFFLE_ENTRIES), HOUR, 6 * HOUR, daily=True),
+        Job("days", (kept.PLAYER_DAYS, kept.DONATION_DAYS), HOUR, 12 * HOUR, daily=True),
+    )
+}
+"""By name. The cadences stay below the fresh times of the answers that are made of the records."""
