@@ -18,10 +18,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from app.coordination.patience import patience
+
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 PATIENCE = 0.25
-"""Seconds that Redis has to answer."""
+"""Seconds that Redis has to answer, as ``patience`` counts them."""
 PAUSE = 1.0
 """Seconds for which it is left alone after it did not."""
 AT_ONCE = 16
@@ -55,9 +57,14 @@ FAILURES = (RedisError, OSError)
 
 def connect(url: str) -> Redis:
     """A client of the Redis at ``url``, not connected yet; closed by whoever asked for it."""
-    # Once more, and at once: the first call after a restart finds a connection that is dead.
     return from_url(
-        url, socket_timeout=5, socket_connect_timeout=1, retry=Retry(NoBackoff(), retries=1)
+        url,
+        # Who asks has a time limit of its own. With this one the client would send through
+        # ``asyncio.wait_for``, which in Python 3.11 can lose a cancellation: of ours, for ever.
+        socket_timeout=None,
+        socket_connect_timeout=1,
+        # Once more, and at once: the first call after a restart finds a connection that is dead.
+        retry=Retry(NoBackoff(), retries=1),
     )
 
 
@@ -92,7 +99,7 @@ class RedisLink:
             raise Away("it was away a moment ago")
         async with self._turns:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with patience(PATIENCE):
                     answer = await ask()
             except FAILURES as error:
                 self._note_away(str(error) or f"no answer within {PATIENCE:g} s")

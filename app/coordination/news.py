@@ -65,7 +65,8 @@ class News:
     async def _listen(self) -> None:
         """Until nothing is heard any more."""
         async with self._link.redis.pubsub(ignore_subscribe_messages=True) as subscription:
-            await subscription.subscribe(self._channel)
+            async with asyncio.timeout(SILENCE):
+                await subscription.subscribe(self._channel)
             self.listening = True
             # What was told while nobody listened here has to be found out.
             self._on_listening()
