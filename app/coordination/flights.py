@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from app.coordination.link import Away, RedisLink
 
 T = TypeVar("T")
-LEASE = 2.0
-"""Seconds for which a leader need not be heard of."""
+LEASE = 5.0
+"""Seconds for which a leader need not be heard of: more than a loop that is flooded with new
+connections is kept from renewing it, less than a client waits."""
 LOOK_AGAIN = 0.5
 """Seconds after which one who waits looks by itself."""
 KEPT = 5.0

@@ -17,6 +17,7 @@ from redis.asyncio import Redis, from_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from app.coordination.patience import patience
 
@@ -63,6 +64,8 @@ def connect(url: str) -> Redis:
         # ``asyncio.wait_for``, which in Python 3.11 can lose a cancellation: of ours, for ever.
         socket_timeout=None,
         socket_connect_timeout=1,
+        # A question more for each connection, that only a managed Redis understands.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
         # Once more, and at once: the first call after a restart finds a connection that is dead.
         retry=Retry(NoBackoff(), retries=1),
     )
