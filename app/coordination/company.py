@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import structlog
 
 from app.coordination.link import Away, RedisLink
+from app.owned_task import OwnsTask
 
 _log = structlog.get_logger(__name__)
 BEAT = 1.0
@@ -56,8 +56,10 @@ class Member(Protocol):
         """Lines were written that nobody can read any more."""
 
 
-class Company:
-    """One process among others; owns one task. Enter it inside the running loop."""
+class Company(OwnsTask):
+    """One process among others, while it is entered."""
+
+    task_name = "company"
 
     def __init__(
         self, link: RedisLink, member: Member, *, prefix: str, channel: str, name: str
@@ -79,18 +81,8 @@ class Company:
         self._untold: deque[bytes] = deque(maxlen=_MOST_UNTOLD)
         self._hurry = asyncio.Event()
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="company")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+    async def __aexit__(self, *left: object) -> None:
+        await super().__aexit__(*left)
         try:
             await self._tell()
             await self._link.look(lambda: self._link.redis.zrem(self._members, self._name))
