@@ -30,6 +30,7 @@ from app.errors import (
     ContainerSlow,
     ContainerUnknown,
 )
+from app.waiting import set_within
 
 FIRST_LOOK_SECONDS = 2.0
 A_REQUEST = "a request"
@@ -87,12 +88,8 @@ class Fleet:
             asyncio.create_task(self._link.run(), name="engine link"),
             asyncio.create_task(tick(steps, self._policy.check_interval), name="idle monitor"),
         ]
-        try:
-            async with asyncio.timeout(FIRST_LOOK_SECONDS):
-                await self._link.answered.wait()
-        except TimeoutError:
-            # The link goes on by itself; until it has an answer, automation says that it is off.
-            return self
+        # The link goes on by itself; until it has an answer, automation says that it is off.
+        await set_within(self._link.answered, FIRST_LOOK_SECONDS)
         return self
 
     async def __aexit__(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from app.containers.engine import Engine
 from app.containers.observed import ContainerGone, Inspected, Standing
 from app.containers.spec import ReadyRule
+from app.waiting import set_within
 
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.010, 1.6, 0.250
 PROBE_SECONDS = 1.0
@@ -75,7 +76,7 @@ async def until_ready(
         if ready_at is not None and clock() - ready_at >= ready_after and not poke.is_set():
             return details
         wait = pause if ready_at is None else ready_after - (clock() - ready_at)
-        poked = await _poked(poke, min(max(wait, 0.001), LONGEST_PAUSE))
+        poked = await set_within(poke, min(max(wait, 0.001), LONGEST_PAUSE))
         by_look = any(rule.kind in ("health", "running") for rule in rules)
         if poked or by_look or clock() - looked_at >= LOOK_SECONDS:
             before = details.run
@@ -188,15 +189,6 @@ async def _holds(engine: Engine, rule: ReadyRule, details: Inspected) -> bool:
         case _:
             probes = [http_answers(address, rule.port, rule.path) for address in details.addresses]
     return any(await asyncio.gather(*probes))
-
-
-async def _poked(poke: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await poke.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

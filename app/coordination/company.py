@@ -15,6 +15,7 @@ import structlog
 
 from app.coordination.link import Away, RedisLink
 from app.owned_task import OwnsTask
+from app.waiting import set_within
 
 _log = structlog.get_logger(__name__)
 BEAT = 1.0
@@ -113,11 +114,7 @@ class Company(OwnsTask):
             except Away:
                 await asyncio.sleep(BEAT)
                 continue
-            waiting = asyncio.ensure_future(self._hurry.wait())
-            try:
-                await asyncio.wait({waiting}, timeout=BEAT)
-            finally:
-                waiting.cancel()
+            await set_within(self._hurry, BEAT)
 
     async def _tell(self) -> None:
         while self._untold:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from app.coordination.link import Away, RedisLink
+from app.waiting import set_within
 
 T = TypeVar("T")
 LEASE = 5.0
@@ -108,7 +109,7 @@ class SharedFlights:
                     return await self._lead(key, token, work, code)
                 followed = claim.leader
                 self.following.add(key)
-                await _either(word, LOOK_AGAIN)
+                await set_within(word, LOOK_AGAIN)
         finally:
             self.following.discard(key)
             del self._waiting[key]
@@ -188,15 +189,6 @@ class SharedFlights:
 
     def _key(self, kind: str, key: str) -> str:
         return f"{self._prefix}:{kind}:{key}"
-
-
-async def _either(word: asyncio.Event, seconds: float) -> None:
-    """Return when ``word`` comes, or after ``seconds``."""
-    waiting = asyncio.ensure_future(word.wait())
-    try:
-        await asyncio.wait({waiting}, timeout=seconds)
-    finally:
-        waiting.cancel()
 
 
 def _ms(seconds: float) -> int:

@@ -18,6 +18,7 @@ from typing import Protocol
 from app.coordination.company import Company
 from app.coordination.link import Away, RedisLink
 from app.coordination.news import News
+from app.waiting import set_within
 
 LEASE = 5.0
 """Seconds for which the holder of a right need not be heard of."""
@@ -125,11 +126,7 @@ class StopRights:
         try:
             while await self._is_taken(container_id):
                 back.clear()
-                waiting = asyncio.ensure_future(back.wait())
-                try:
-                    await asyncio.wait({waiting}, timeout=LOOK_AGAIN)
-                finally:
-                    waiting.cancel()
+                await set_within(back, LOOK_AGAIN)
         finally:
             self._back.pop(container_id, None)
 
@@ -147,12 +144,7 @@ class StopRights:
         mode = "wish" if wish else "idle"
         try:
             await self._tell(f"may-stop {number} {container_id} {mode} {self._name}")
-            try:
-                async with asyncio.timeout(VOTE):
-                    await vote.over.wait()
-            except TimeoutError:
-                return False
-            return not vote.objected
+            return await set_within(vote.over, VOTE) and not vote.objected
         finally:
             del self._votes[number]
 
