@@ -32,7 +32,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "cache upstream containers coordination sync sandbox",
         "records logs metrics tracing",
         "kingdom config",
-        "errors owned_task waiting",
+        "errors owned_task waiting steps",
     )
 )
 """From the top; a room may import those below its own floor, and nothing beside or above it."""
