@@ -29,6 +29,13 @@ PAUSE = 1.0
 """Seconds for which it is left alone after it did not."""
 AT_ONCE = 16
 """Calls under way at once; each holds a connection."""
+RENEW = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0
+"""
+"""A script: the lease at the key lasts so many milliseconds more, if this token still holds it."""
 
 
 class Door(Protocol):

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.coordination.company import Company
-from app.coordination.link import Away, RedisLink
+from app.coordination.errands import Errands
+from app.coordination.link import RENEW, Away, RedisLink
 from app.coordination.news import News
 from app.waiting import set_within
 
@@ -32,12 +33,6 @@ _PREFIX = "drawbridge:containers"
 _MOST = 64
 """Answers under way at once; who gets none is not allowed to stop anything."""
 
-_RENEW = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-end
-return 0
-"""
 _GIVE_BACK = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   redis.call('DEL', KEYS[1])
@@ -72,7 +67,7 @@ class StopRights:
         self._channel = f"{_PREFIX}:news"
         self._votes: dict[str, _Vote] = {}
         self._back: dict[str, asyncio.Event] = {}
-        self._answers: set[asyncio.Task[None]] = set()
+        self._answers = Errands("vote", _MOST)
         self._parts = AsyncExitStack()
         self._company: Company | None = None
 
@@ -90,9 +85,7 @@ class StopRights:
     async def aclose(self) -> None:
         """Leave. What this gateway holds runs out by itself."""
         await self._parts.aclose()
-        for answer in self._answers:
-            answer.cancel()
-        await asyncio.gather(*self._answers, return_exceptions=True)
+        await self._answers.aclose()
 
     @property
     def gateways(self) -> frozenset[str]:
@@ -159,7 +152,8 @@ class StopRights:
         match first, others:
             case "may-stop", [number, container_id, mode, name] if name != self._name:
                 agreed = self._let_stop(container_id, wish=mode == "wish")
-                self._answer(f"vote {number} {'yes' if agreed else 'no'} {self._name}")
+                said = "yes" if agreed else "no"
+                self._answers.begin(self._say(f"vote {number} {said} {self._name}"))
             case "vote", [number, said, name] if number in self._votes:
                 vote = self._votes[number]
                 vote.awaited.discard(name)
@@ -168,13 +162,6 @@ class StopRights:
                     vote.over.set()
             case "given-back", [container_id] if container_id in self._back:
                 self._back[container_id].set()
-
-    def _answer(self, message: str) -> None:
-        if len(self._answers) >= _MOST:
-            return
-        task = asyncio.create_task(self._say(message), name="vote")
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
 
     async def _say(self, message: str) -> None:
         try:
@@ -201,7 +188,7 @@ class StopRight:
         self._token = secrets.token_hex(8)
         self._renewing: asyncio.Task[None] | None = None
         self._ours_until = -math.inf
-        self._renew = link.redis.register_script(_RENEW)
+        self._renew = link.redis.register_script(RENEW)
         self._return = link.redis.register_script(_GIVE_BACK)
 
     @property
