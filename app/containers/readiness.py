@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 
 from app.containers.engine import Engine
+from app.containers.http_status import hang_up, http_status
 from app.containers.observed import ContainerGone, Inspected, Standing
 from app.containers.spec import ReadyRule
 from app.waiting import set_within
@@ -92,26 +93,18 @@ async def tcp_answers(address: str, port: int) -> bool:
             _, writer = await asyncio.open_connection(address, port)
     except (OSError, TimeoutError):
         return False
-    await _close(writer)
+    await hang_up(writer)
     return True
 
 
 async def http_answers(address: str, port: int, path: str) -> bool:
     """Whether a GET is answered with a status below 500: 401 and 404 are answers, 503 is not."""
     request = f"GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n\r\n"
-    writer = None
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            reader, writer = await asyncio.open_connection(address, port)
-            writer.write(request.encode())
-            line = await reader.readline()
+            return await http_status(address, port, request.encode()) < 500
     except (OSError, TimeoutError, ValueError):
         return False
-    finally:
-        if writer is not None:
-            await _close(writer)
-    match = re.match(rb"HTTP/\d(?:\.\d)? (\d{3})\b", line)
-    return match is not None and int(match.group(1)) < 500
 
 
 async def what_is_missing(rule: ReadyRule, details: Inspected) -> str:
@@ -146,7 +139,7 @@ async def _complaint(address: str, port: int) -> str:
             f"{address} cannot be reached from here: the gateway has to share a network with it, "
             "or run on its host"
         )
-    await _close(writer)
+    await hang_up(writer)
     return f"its port {port} is open, but gives no answer below 500"
 
 
@@ -189,13 +182,3 @@ async def _holds(engine: Engine, rule: ReadyRule, details: Inspected) -> bool:
         case _:
             probes = [http_answers(address, rule.port, rule.path) for address in details.addresses]
     return any(await asyncio.gather(*probes))
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            await writer.wait_closed()
-    except (OSError, TimeoutError):
-        # The other side hung up first: closed is closed.
-        return
