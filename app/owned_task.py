@@ -9,6 +9,8 @@ from typing import ClassVar, Self
 import structlog
 
 _log = structlog.get_logger(__name__)
+_ONCE_MORE = 5.0
+"""Seconds after which a task that goes on is cancelled again."""
 
 
 class OwnsTask(ABC):
@@ -26,8 +28,11 @@ class OwnsTask(ABC):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        while not self._task.done():
+            # More than once: ``asyncio.wait_for`` loses a cancellation now and then in Python
+            # 3.11, and libraries use it.
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=_ONCE_MORE)
 
     @abstractmethod
     async def _run(self) -> None:

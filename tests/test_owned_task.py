@@ -87,3 +87,24 @@ async def test_it_may_be_left_twice() -> None:
         await until(lambda: clerk.trail)
         await clerk.__aexit__()
     assert clerk.trail == ["clerk works", "ended"]
+
+
+class Deaf(OwnsTask):
+    """Does not hear the first time that it is to end."""
+
+    task_name = "deaf"
+    heard = 0
+
+    async def _run(self) -> None:
+        while self.heard < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.heard += 1
+
+
+async def test_one_that_does_not_hear_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.owned_task._ONCE_MORE", 0.01)
+    async with Deaf() as deaf:
+        await asyncio.sleep(0)
+    assert deaf.heard == 2
