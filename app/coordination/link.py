@@ -82,6 +82,17 @@ class Away(Exception):
     """Raised when Redis cannot be asked now; each process works by itself then."""
 
 
+async def _cancellable(ask: Callable[[], Awaitable[T]]) -> T:
+    """The client loses a cancellation that comes while it connects or gives a connection back:
+    whoever waits for the end of its task would wait for ever."""
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    answer = await ask()
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return answer
+
+
 class RedisLink:
     """Calls to one Redis; ``clock`` is monotonic. ``redis`` is closed by whoever made it."""
 
@@ -110,7 +121,7 @@ class RedisLink:
         async with self._turns:
             try:
                 async with patience(PATIENCE):
-                    answer = await ask()
+                    answer = await _cancellable(ask)
             except FAILURES as error:
                 self._note_away(str(error) or f"no answer within {PATIENCE:g} s")
                 raise Away(str(error)) from None
