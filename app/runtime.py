@@ -254,7 +254,7 @@ async def join(
     from app.middleware.shared_quota import SharedQuotas  # noqa: PLC0415
 
     await meeting.together.join(membership)
-    await meeting.rights.join(fleet.let_stop)
+    await meeting.rights.join(fleet)
     if quotas is not None:
         link = meeting.link
         await parts.enter_async_context(SharedQuotas(quotas, link.redis, enter=link.door.enter))
