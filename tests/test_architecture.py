@@ -85,6 +85,7 @@ PURE = (
     "app/containers/veto.py",
     "app/containers/ledger.py",
     "app/containers/pressure.py",
+    "app/containers/run_log.py",
     "app/containers/report.py",
     "app/containers/wake_times.py",
 )

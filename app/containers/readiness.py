@@ -15,6 +15,7 @@ from collections.abc import Callable
 from app.containers.engine import Engine
 from app.containers.http_status import hang_up, http_status
 from app.containers.observed import ContainerGone, Inspected, Standing
+from app.containers.run_log import Mark, of_this_run
 from app.containers.spec import ReadyRule
 from app.waiting import set_within
 
@@ -62,18 +63,20 @@ async def until_ready(
     ready_after: float,
     poke: asyncio.Event,
     clock: Callable[[], float],
+    mark: Mark | None = None,
 ) -> Inspected:
     """Probe until it is ready, and return what the engine says about that run.
 
     ``poke`` is set by whoever hears that something happened to the container: it is looked at
-    at once. Raises ``Died`` as soon as it is down; has no deadline of its own.
+    at once. ``mark`` is ``log_mark`` from before the start, for a rule that looks for a line.
+    Raises ``Died`` as soon as it is down; has no deadline of its own.
     """
     began = clock()
     ready_at: float | None = None
     details, looked_at = await _look(engine, container_id, poke), clock()
     while True:
         rules = choose_rule(rule, details)
-        if ready_at is None and await _any_holds(engine, rules, details):
+        if ready_at is None and await _any_holds(engine, rules, details, mark):
             ready_at = clock()
         # An answer counts only if nothing happened to the container since it was looked at.
         if ready_at is not None and clock() - ready_at >= ready_after and not poke.is_set():
@@ -107,6 +110,21 @@ def trust_in_look(elapsed: float, rules: tuple[ReadyRule, ...]) -> float:
 
 def _question_pause(elapsed: float) -> float:
     return min(FIRST_QUESTION + elapsed * QUESTION_SHARE, LONGEST_PAUSE)
+
+
+async def log_mark(engine: Engine, container_id: str) -> Mark | None:
+    """How far its log goes before it is started; ``None`` if it runs already, or cannot be seen.
+
+    Looked at first and inspected then: whatever the next run writes comes after the mark.
+    """
+    try:
+        lines = await engine.log_lines(container_id, 1)
+        details = await engine.inspect(container_id)
+    except ContainerGone:
+        return None
+    if details.standing is not Standing.DOWN:
+        return None
+    return Mark(lines[-1] if lines else None)
 
 
 async def tcp_answers(address: str, port: int) -> bool:
@@ -182,23 +200,24 @@ async def _look(engine: Engine, container_id: str, poke: asyncio.Event) -> Inspe
     return details
 
 
-async def _any_holds(engine: Engine, rules: tuple[ReadyRule, ...], details: Inspected) -> bool:
+async def _any_holds(
+    engine: Engine, rules: tuple[ReadyRule, ...], details: Inspected, mark: Mark | None
+) -> bool:
     for rule in rules:
-        if await _holds(engine, rule, details):
+        if await _holds(engine, rule, details, mark):
             return True
     return False
 
 
-async def _holds(engine: Engine, rule: ReadyRule, details: Inspected) -> bool:
+async def _holds(engine: Engine, rule: ReadyRule, details: Inspected, mark: Mark | None) -> bool:
     match rule.kind:
         case "running":
             return True
         case "health":
             return details.health == "healthy"
         case "log":
-            # Since the end of the run before: what the program writes first is older than the
-            # moment that the engine takes for its start.
-            text = await engine.logs(details.id, max(0.0, details.finished_at), LOG_LINES)
+            lines = await engine.log_lines(details.id, LOG_LINES)
+            text = of_this_run(lines, details, mark)
             return re.search(rule.pattern, text, re.MULTILINE) is not None
         case "tcp":
             probes = [tcp_answers(address, rule.port) for address in details.addresses]

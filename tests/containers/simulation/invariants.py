@@ -171,7 +171,9 @@ class Invariants:
 
     def _was_asked(self, record: Record) -> None:
         self._asked[record.by] = record
-        self._needs(record)
+        if (record.by.partition("/")[0], record.name) in self._states:
+            # Who asks for what nobody has heard of there uses nothing that it would need.
+            self._needs(record)
 
     def _needs(self, record: Record) -> None:
         gateway = record.by.partition("/")[0]
