@@ -199,7 +199,7 @@ BROKEN: tuple[tuple[Break, str], ...] = (
     (never_idle, "calm"),
     (others_not_asked, "gateway"),
     (a_gate_that_stays_open, "gateway"),
-    (a_newcomer_that_is_not_told, "gateway"),
+    (a_newcomer_that_is_not_told, "newcomers"),
     (ready_without_a_probe, "calm"),
     (a_stop_that_is_not_waited_for, "calm"),
     (a_new_name_not_looked_for, "by hand"),
