@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ import structlog
 from prometheus_client.core import Metric
 
 from app.metrics import WorkerPlace
+from app.owned_task import OwnsTask
 
 Rule = Callable[[list[float]], float]
 """How what several workers say becomes one figure."""
@@ -36,12 +36,14 @@ class Family(NamedTuple):
     figures: dict[Key, float]
 
 
-class SharedStates:
+class SharedStates(OwnsTask):
     """What ``own`` says of this worker, and what the others wrote down, put together by ``rules``.
 
     While the block runs, what this one says is written down every second. What is only counted
     up goes on where the worker stopped that had this place before.
     """
+
+    task_name = "writer of states"
 
     def __init__(
         self,
@@ -58,18 +60,10 @@ class SharedStates:
         self._clock = clock
         self._inherited = _counted(self._read(place.number)[1])
         self._failing = False
-        self._writing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._write()
-        self._writing = asyncio.create_task(self._keep_writing(), name="writer of states")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._writing is not None:
-            self._writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writing
+        return await super().__aenter__()
 
     def collect(self) -> Iterable[Metric]:
         """Everything that is known of all workers now."""
@@ -90,7 +84,7 @@ class SharedStates:
             families.append(Family(metric.name, metric.type, metric.documentation, figures))
         return families
 
-    async def _keep_writing(self) -> None:
+    async def _run(self) -> None:
         while True:
             await asyncio.sleep(_EVERY)
             self._write()

@@ -2,6 +2,7 @@
 
 Two containers, one with Redis and one that speaks MongoDB's protocol. In turn each is started by
 hand and asked every millisecond until it answers, and asked for through a gateway while it sleeps.
+Both go to the engine by way of a clock, see ``engine_clock``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import bson
 import httpx
 from docker.errors import DockerException
 
+from benchmarks.engine_clock import EngineClock, engine_clock
 from benchmarks.running import NotInstalled, gateway
 from tests.real.engine import DEFAULT_HOST, EngineRun, Workshop
 from tests.real.require import find_binary
@@ -45,17 +47,31 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """Milliseconds from the question to the answer, and how many of them the engine took."""
+
+    total: float
+    engine: float
+
+    @property
+    def beside(self) -> float:
+        """What the rest took: the service's own readiness, and whoever waits for it."""
+        return self.total - self.engine
+
+
+@dataclass(frozen=True, slots=True)
 class ColdStarts:
-    """Milliseconds of each round, by hand and through the gateway."""
+    """The starts of each round, by hand and through the gateway."""
 
     name: str
-    by_hand: list[float]
-    through: list[float]
+    by_hand: list[Start]
+    through: list[Start]
 
 
 def measure(folder: Path, rounds: int) -> list[ColdStarts]:
     """Both services, in turn. Raises ``NotInstalled``."""
-    with _workshop() as workshop:
+    folder.mkdir()
+    with _clock(folder) as clock, _workshop(clock.host) as workshop:
         port = free_port()
         services = (_redis(workshop), _mongodb(workshop, port))
         settings = {
@@ -66,18 +82,27 @@ def measure(folder: Path, rounds: int) -> list[ColdStarts]:
             "MONGODB_URI": f"mongodb://127.0.0.1:{port}",
         }
         with (
-            gateway("http://127.0.0.1:9", folder, **settings) as ours,
+            gateway("http://127.0.0.1:9", folder / "gateway", **settings) as ours,
             httpx.Client(base_url=ours.url, timeout=_PATIENCE) as client,
         ):
-            return [_rounds(workshop, client, one, rounds) for one in services]
+            stage = _Stage(workshop, client, clock)
+            return [_rounds(stage, one, rounds) for one in services]
 
 
-def _rounds(workshop: Workshop, client: httpx.Client, service: Service, rounds: int) -> ColdStarts:
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    workshop: Workshop
+    client: httpx.Client
+    clock: EngineClock
+
+
+def _rounds(stage: _Stage, service: Service, rounds: int) -> ColdStarts:
+    workshop, client = stage.workshop, stage.client
     found = ColdStarts(service.name, [], [])
     for number in range(rounds + 1):
-        by_hand = _timed(lambda: _start_by_hand(workshop, service))
+        by_hand = _timed(stage.clock, lambda: _start_by_hand(workshop, service))
         _put_to_sleep(workshop, client, service)
-        through = _timed(lambda: _ask(client, service))
+        through = _timed(stage.clock, lambda: _ask(client, service))
         _put_to_sleep(workshop, client, service)
         if number:  # the first one warms up
             found.by_hand.append(by_hand)
@@ -127,15 +152,28 @@ def _until(condition: Callable[[], bool], pause: float) -> None:
         time.sleep(pause)
 
 
-def _timed(do: Callable[[], None]) -> float:
-    began = time.perf_counter()
+def _timed(clock: EngineClock, do: Callable[[], None]) -> Start:
+    earlier, began = len(clock.starts), time.perf_counter()
     do()
-    return (time.perf_counter() - began) * 1000
+    total = (time.perf_counter() - began) * 1000
+    starts = clock.starts[earlier:]
+    if len(starts) != 1:
+        raise RuntimeError(f"the engine was told to start {len(starts)} times")
+    return Start(total, starts[0])
 
 
 @contextmanager
-def _workshop() -> Iterator[Workshop]:
+def _clock(folder: Path) -> Iterator[EngineClock]:
     host = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    scheme, _, path = host.partition("://")
+    if scheme != "unix":
+        raise NotInstalled(f"the engine at {host} is not behind a socket that a clock fits into")
+    with engine_clock(Path(path), folder) as clock:
+        yield clock
+
+
+@contextmanager
+def _workshop(host: str) -> Iterator[Workshop]:
     try:
         run = EngineRun(host)
     except DockerException as error:

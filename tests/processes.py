@@ -14,6 +14,8 @@ from pathlib import Path
 
 _READY_WITHIN = 40.0
 _ENDED_WITHIN = 20.0
+_START_TIME = 19
+"""The place of the time of birth among the fields after the name (see proc(5))."""
 _READY = re.compile(r"(?:is ready|is open) at (http://\S+)")
 
 
@@ -90,3 +92,35 @@ def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
         "DATA_DIR": str(folder / "data"),
         **settings,
     }
+
+
+def children(parent: int) -> list[int]:
+    """The processes that ``parent`` has begun and that are not gone; none if it is gone itself."""
+    try:
+        lists = list(Path(f"/proc/{parent}/task").glob("*/children"))
+    except OSError:
+        return []
+    return [int(child) for listed in lists for child in _text(listed).split()]
+
+
+def workers_of(parent: int) -> list[int]:
+    """The children of ``parent`` that serve, or are about to; the one that runs longest first."""
+    return sorted(filter(_is_worker, children(parent)), key=_started)
+
+
+def _is_worker(pid: int) -> bool:
+    return "spawn_main" in _text(Path(f"/proc/{pid}/cmdline"))
+
+
+def _started(pid: int) -> int:
+    """When it was started, in ticks; zero if it is gone."""
+    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return int(fields[_START_TIME]) if fields else 0
+
+
+def _text(file: Path) -> str:
+    """Nothing if the process is gone."""
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -21,7 +21,14 @@ from starlette.responses import Response
 
 from app.workers import PAUSES, STEADY, History, Replace, figures_folder, when_ended
 from tests.gateways import Told, upstream_of
-from tests.processes import Drawbridge, command, drawbridge, environment
+from tests.processes import (
+    Drawbridge,
+    children,
+    command,
+    drawbridge,
+    environment,
+    workers_of,
+)
 from tests.real.redis import RedisServer, redis_process, redis_server
 from tests.waiting import until
 
@@ -97,30 +104,6 @@ def told(folder: Path, redis: RedisServer, **settings: str) -> dict[str, str]:
         "REDIS_URL": redis.url,
         **settings,
     }
-
-
-def workers_of(running: Drawbridge) -> list[int]:
-    """The processes of the workers, whether they serve yet or not."""
-    found = []
-    for pid in children(running.process.pid):
-        try:
-            called = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if b"spawn_main" in called:
-            found.append(pid)
-    return found
-
-
-def children(pid: int) -> list[int]:
-    try:
-        return [
-            int(child)
-            for listed in Path(f"/proc/{pid}/task").glob("*/children")
-            for child in listed.read_text().split()
-        ]
-    except OSError:
-        return []
 
 
 def is_gone(pid: int) -> bool:
@@ -226,7 +209,7 @@ async def test_a_killed_worker_is_replaced_and_no_counter_goes_backwards(
 ) -> None:
     with two_workers(tmp_path, redis_server) as running:
         url = running.url()
-        first = workers_of(running)
+        first = workers_of(running.process.pid)
         for number, victim in enumerate(first, start=1):
             await ask(url, 50)
             await until(lambda wanted=100 * number - 50: asked(url) == wanted)  # type: ignore[misc]
@@ -238,7 +221,7 @@ async def test_a_killed_worker_is_replaced_and_no_counter_goes_backwards(
             after = counters(url)
             assert {key for key, value in before.items() if after.get(key, -1) < value} == set()
             assert await served_by_both(running, url)
-        assert set(workers_of(running)).isdisjoint(first)
+        assert set(workers_of(running.process.pid)).isdisjoint(first)
         assert {line["worker"] for line in replaced(running)} == {0, 1}
         assert {line["ended_by"] for line in replaced(running)} == {"SIGKILL"}
         assert running.log.count("is ready at") == 1
@@ -267,7 +250,7 @@ async def test_one_that_cannot_be_replaced_now_is_replaced_later(
         for file in store.parent.glob("responses.sqlite3*"):
             file.unlink()
         store.mkdir()
-        os.kill(workers_of(running)[0], signal.SIGKILL)
+        os.kill(workers_of(running.process.pid)[0], signal.SIGKILL)
         await until(lambda: len(replaced(running)) >= 3)
         why = replaced(running)[1]
         assert why["ended_by"] == "exit code 1"
@@ -290,7 +273,7 @@ async def test_a_signal_lets_requests_end_and_leaves_nothing(
             answer = asyncio.create_task(client.get(f"{url}/players"))
             await until(lambda: slow.asked)
             family = children(running.process.pid)
-            workers = workers_of(running)
+            workers = workers_of(running.process.pid)
             running.process.send_signal(by)
             if whom == "the whole group":
                 for worker in workers:
@@ -321,7 +304,7 @@ async def test_a_second_signal_ends_all_at_once(
         with two_workers(tmp_path, redis_server, **settings) as running:
             answer = asyncio.create_task(client.get(f"{running.url()}/players"))
             await until(lambda: slow.asked)
-            workers = workers_of(running)
+            workers = workers_of(running.process.pid)
             running.process.send_signal(signal.SIGTERM)
             await until(lambda: refuses(running.url()))
             running.process.send_signal(signal.SIGTERM)
@@ -339,7 +322,7 @@ async def test_workers_whose_parent_vanished_end_too(
     with two_workers(tmp_path, redis_server) as running:
         running.url()
         family = children(running.process.pid)
-        held = {file for pid in workers_of(running) for file in mapped(pid)}
+        held = {file for pid in workers_of(running.process.pid) for file in mapped(pid)}
         assert held
         running.kill()
         await until(lambda: all(map(is_gone, family)))

@@ -7,9 +7,8 @@ upstream behind it is never asked for more ids at once than it is known to take.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import structlog
 from cachetools import TTLCache
@@ -22,6 +21,7 @@ from app.cache.key import RequestKey
 from app.cache.row_memory import Group, RowMemory
 from app.cache.rows import Cut, Row, Unexpected, Unmergeable, cut, merge
 from app.errors import UpstreamImplausible, UpstreamTimeout
+from app.steps import in_steps
 
 _log = structlog.get_logger(__name__)
 AT_ONCE = 4
@@ -33,8 +33,6 @@ WHOLE_FOR = 600.0
 _LAST_PART = 0.1
 """What is fetched behind a client's back is to last: rows in this last part of their fresh time
 are asked for again then."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +140,7 @@ class BatchFetch:
         stored_at = self._wall()
         if answer.status == 200:
             try:
-                found = await _a_step_at_a_time(
-                    cut(batch, batch.ids, answer.content_type, answer.body)
-                )
+                found = await in_steps(cut(batch, batch.ids, answer.content_type, answer.body))
             except Unexpected as why:
                 self._give_up(batch, why)
             else:
@@ -201,7 +197,7 @@ class BatchFetch:
         stored_at = self._wall()
         if answer.status != 200:
             raise _OtherStatusError(answer)
-        found = await _a_step_at_a_time(cut(batch, set(ids), answer.content_type, answer.body))
+        found = await in_steps(cut(batch, set(ids), answer.content_type, answer.body))
         if self._is_doubtful(batch, ids, found):
             raise UpstreamImplausible("a list that was full is suddenly empty")
         piece = _Piece(found, stored_at, answer.seconds)
@@ -253,19 +249,9 @@ async def _merged(batch: Batch, known: Sequence[Group], pieces: Sequence[_Piece]
     rows: list[Row] = [row for group in known for row in group.rows]
     rows += [row for piece in pieces for group in piece.cut.groups.values() for row in group]
     frames = {group.frame for group in known} | {piece.cut.frame for piece in pieces}
-    frame, body = await _a_step_at_a_time(merge(batch, frames, rows))
+    frame, body = await in_steps(merge(batch, frames, rows))
     times = {(one.stored_at, one.seconds) for one in known}
     times |= {(one.stored_at, one.seconds) for one in pieces}
     as_of = min(stored_at for stored_at, _ in times)
     asked_at = min(stored_at - seconds for stored_at, seconds in times)
     return Fetched(200, frame.content_type, body, as_of - asked_at, as_of)
-
-
-async def _a_step_at_a_time(steps: Generator[None, None, T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        await asyncio.sleep(0)

@@ -60,7 +60,7 @@ class Batch:
         """How many rows from the first on decide about the page that is asked for."""
         return self.skip + self.take
 
-    @property
+    @cached_property
     def field(self) -> str:
         """The field by which the rows are sorted."""
         return self.look_up.field_of(self.order_by)

@@ -85,8 +85,8 @@ class Purges:
         hits = [purge for purge in self._about(key) if asked_at <= purge.at]
         return max(hits, key=lambda purge: purge.hard, default=None)
 
-    def none_after(self, now: float) -> bool:
-        """Date back to ``now`` the purges of a time to come; whether there were any.
+    def none_after(self, now: float) -> None:
+        """Date back to ``now`` the purges of a time to come.
 
         The clock was wrong when they were made, or is now. As they are they would hit everything
         that is fetched until then.
@@ -94,7 +94,6 @@ class Purges:
         early = [purge for purge in self if purge.at > now]
         for purge in early:
             self._by_scope[purge.scope][purge.what, purge.hard] = replace(purge, at=now)
-        return bool(early)
 
     def latest(self, key: RequestKey) -> float:
         """When answers to ``key`` were last purged; minus infinity if they never were."""

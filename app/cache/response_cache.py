@@ -85,7 +85,7 @@ class ResponseCache:
             fetch,
             flights=flights or Alone(),
             memory=Memory(
-                self._remember, self._take_over, self._is_fresh, self._is_purged, disbelieved
+                self._remember, self.memory.put, self._is_fresh, self._is_purged, disbelieved
             ),
             wall=wall,
             clock=clock,
@@ -268,9 +268,6 @@ class ResponseCache:
         self.memory.put(entry)
         self.writer.add(entry, overrule=from_the_future)
         self._warm_up.list_again()
-
-    def _take_over(self, entry: Entry) -> None:
-        self.memory.put(entry)
 
     def _is_fresh(self, key: RequestKey, entry: Entry) -> bool:
         return is_storable(entry.status) and self._judge(key, entry).verdict is Verdict.FRESH

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import suppress
 
 import structlog
 
 from app.cache.gate import StoreGate
 from app.cache.store import Entry, ResponseStore
 from app.errors import ContainerError, StoreError, StoreUnavailable
+from app.waiting import set_within
 
 _log = structlog.get_logger(__name__)
 _BATCH = 64
@@ -75,10 +75,7 @@ class WriteBehind:
         if self._task.done():
             return
         self._hurry.set()
-        try:
-            async with asyncio.timeout(patience):
-                await self._drained.wait()
-        except TimeoutError:
+        if not await set_within(self._drained, patience):
             _log.warning("answers were not written to the store", count=len(self._waiting))
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
@@ -88,7 +85,7 @@ class WriteBehind:
         while True:
             if not self._work.is_set():
                 await self._work.wait()
-                await self._gather()
+                await set_within(self._hurry, _GATHER)
             try:
                 with await self._gate.open():
                     await self._write_batch()
@@ -100,11 +97,6 @@ class WriteBehind:
             else:
                 pause = _SHORTEST_PAUSE
                 self._rest_if_done()
-
-    async def _gather(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GATHER):
-                await self._hurry.wait()
 
     async def _write_batch(self) -> None:
         batch = list(self._waiting.values())[:_BATCH]

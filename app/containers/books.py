@@ -29,6 +29,7 @@ from app.containers.lifecycle import State
 from app.containers.report import report_of
 from app.containers.view import ContainerView, FleetEvent, FleetObserver
 from app.errors import ContainerUnknown
+from app.owned_task import OwnsTask
 
 SAVE_SECONDS = 30.0
 """Between two writes of the file; what a crash loses at most, and is then told as unknown."""
@@ -37,7 +38,7 @@ Weigh = Callable[[str], Awaitable[int | None]]
 Raises nothing."""
 
 
-class Books:
+class Books(OwnsTask):
     """Enter it before the fleet, so that nothing is missed, and have it ``follow`` the fleet.
 
     It is one of the fleet's observers. Every ``every`` seconds it looks what keeps up those that
@@ -45,6 +46,8 @@ class Books:
     waits for its turn: both hear of the same containers. ``clock`` is monotonic, ``wall`` counts
     from 1970 and is for dates alone.
     """
+
+    task_name = "books"
 
     def __init__(
         self,
@@ -64,19 +67,13 @@ class Books:
         self._saved_at = 0.0
         self._fleet: Fleet | None = None
         self._weigh: Weigh | None = None
-        self._ticking: asyncio.Task[object] | None = None
 
     async def __aenter__(self) -> Self:
         await self._take_over()
-        steps = {"the books": self._look, "weighing": self._weigh_one, "saving": self._save_in_time}
-        self._ticking = asyncio.create_task(tick(steps, self._every), name="books")
-        return self
+        return await super().__aenter__()
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._ticking is not None:
-            self._ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._ticking
+    async def __aexit__(self, *left: object) -> None:
+        await super().__aexit__(*left)
         if self._keeping:
             await self._save()
             self._keeping = False
@@ -102,6 +99,10 @@ class Books:
         if self._keeping:
             return report_of(self._ledger() if self._accounts else None)
         return report_of(await asyncio.to_thread(self._file.read))
+
+    async def _run(self) -> None:
+        steps = {"the books": self._look, "weighing": self._weigh_one, "saving": self._save_in_time}
+        await tick(steps, self._every)
 
     def _moved(self, event: FleetEvent) -> None:
         if self._keeping:

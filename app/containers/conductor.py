@@ -23,9 +23,10 @@ from app.containers.lifecycle import (
     State,
     StopEnded,
     WakeEnded,
+    Yielded,
     step,
 )
-from app.containers.member import BY_HAND, DIED, IDLE, Member
+from app.containers.member import ANOTHER_GATEWAY, BY_HAND, DIED, IDLE, Member
 from app.containers.observed import EngineError
 from app.containers.peers import Peers, Right
 from app.containers.policy import FleetPolicy
@@ -185,6 +186,10 @@ class Conductor:
                     return WakeEnded(attempt, fault=fault)
                 return await wake(job, startup_timeout, self._slots)
             case Action.PROBE:
+                # It may have been granted to another before we knew of it: from now on we object.
+                if await self._peers.is_taken(member.container_id):
+                    member.going_down(ANOTHER_GATEWAY)
+                    return Yielded()
                 return await wake(job, startup_timeout, None)
             case Action.STOP:
                 held = member.right is not None and member.right.holds

@@ -25,7 +25,13 @@ from docker import APIClient
 from docker.errors import DockerException, StreamParseError
 from docker.types.daemon import CancellableStream
 
-from app.containers.engine_json import event_from, inspected_from, listed_from, sample_from
+from app.containers.engine_json import (
+    event_from,
+    inspected_from,
+    listed_from,
+    log_lines_from,
+    sample_from,
+)
 from app.containers.observed import (
     ContainerGone,
     EngineError,
@@ -36,6 +42,7 @@ from app.containers.observed import (
     Inspected,
     Listed,
 )
+from app.containers.run_log import LogLine
 from app.containers.veto import Sample
 
 T = TypeVar("T")
@@ -152,6 +159,15 @@ class Engine:
             lambda client: client.logs(container_id, since=since or None, tail=lines),
         )
         return raw.decode("utf-8", "replace")
+
+    async def log_lines(self, container_id: str, lines: int) -> Sequence[LogLine]:
+        """The last lines that it ever wrote, oldest first, with their times."""
+        raw = await self._ask(
+            _Purpose.CALLS,
+            self._call_seconds,
+            lambda client: client.logs(container_id, timestamps=True, tail=lines),
+        )
+        return log_lines_from(raw.decode("utf-8", "replace"))
 
     async def stats(self, container_id: str, within: float) -> Sample:
         """What it has used so far. Older engines answer when they count next, once a second."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.containers.observed import EngineEvent, Inspected, Listed, standing_of
+from app.containers.run_log import LogLine
 from app.containers.veto import Sample
 
 
@@ -58,6 +59,19 @@ def _addresses(details: Mapping[str, Any]) -> tuple[str, ...]:
 def _wall_time(text: str | None) -> float:
     """Seconds since 1970; a container that never ran has the year one."""
     return datetime.fromisoformat(text).timestamp() if text else 0.0
+
+
+def log_lines_from(text: str) -> list[LogLine]:
+    """The answer of ``GET /containers/ID/logs`` with timestamps."""
+    found = []
+    for line in text.splitlines():
+        stamp, _, said = line.partition(" ")
+        try:
+            found.append(LogLine(stamp, _wall_time(stamp), said))
+        except ValueError:
+            # The rest of a line with a break in it that only we take for one.
+            continue
+    return found
 
 
 def sample_from(stats: Mapping[str, Any]) -> Sample:

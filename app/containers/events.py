@@ -58,7 +58,8 @@ class Objected:
 
 @dataclass(frozen=True, slots=True)
 class Yielded:
-    """Another gateway has the right to stop it, and was told that nobody here uses it."""
+    """Another gateway has the right to stop it: it was told that nobody here uses it, or could not
+    ask."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from app.errors import (
     ContainerSlow,
     ContainerUnknown,
 )
+from app.waiting import set_within
 
 FIRST_LOOK_SECONDS = 2.0
 A_REQUEST = "a request"
@@ -87,12 +88,8 @@ class Fleet:
             asyncio.create_task(self._link.run(), name="engine link"),
             asyncio.create_task(tick(steps, self._policy.check_interval), name="idle monitor"),
         ]
-        try:
-            async with asyncio.timeout(FIRST_LOOK_SECONDS):
-                await self._link.answered.wait()
-        except TimeoutError:
-            # The link goes on by itself; until it has an answer, automation says that it is off.
-            return self
+        # The link goes on by itself; until it has an answer, automation says that it is off.
+        await set_within(self._link.answered, FIRST_LOOK_SECONDS)
         return self
 
     async def __aexit__(
@@ -215,12 +212,10 @@ class Fleet:
         """Another gateway asks whether it may stop it: if nobody here uses it, nobody does from
         now on until it is down, or the other gives its right back. Its ``wish`` is an operator's.
         """
-        found = [
-            one for one in self._conductor.members.values() if one.container_id == container_id
-        ]
-        if not found:
+        member = self._by_id(container_id)
+        if member is None:
             return True
-        member, state = found[0], found[0].life.state
+        state = member.life.state
         if self._link.trouble is not None or state is State.WAKING:
             return False
         if state not in (State.AWAKE, State.DRAINING) and not member.life.up:
@@ -233,9 +228,20 @@ class Fleet:
         kept = refuses_sleep(use) if wish else judge(use)
         if kept is not None and not kept.may_sleep:
             return False
-        member.going_down(ANOTHER_GATEWAY)
-        self._conductor.apply(member, Yielded())
+        self.yield_to_stop(container_id)
         return True
+
+    def container_ids(self) -> list[str]:
+        """Everything that is looked after here."""
+        return [member.container_id for member in self._conductor.members.values()]
+
+    def yield_to_stop(self, container_id: str) -> None:
+        """Another gateway stops it, be it in use here: nobody is let through to it until it is
+        down, or the other gives its right back."""
+        member = self._by_id(container_id)
+        if member is not None:
+            member.going_down(ANOTHER_GATEWAY)
+            self._conductor.apply(member, Yielded())
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[FleetEvent]]:
         """``async with fleet.subscribe() as events: async for event in events``.
@@ -314,6 +320,10 @@ class Fleet:
     async def _relist_if_linked(self) -> None:
         if self._link.trouble is None:
             await self._link.relist()
+
+    def _by_id(self, container_id: str) -> Member | None:
+        members = self._conductor.members.values()
+        return next((one for one in members if one.container_id == container_id), None)
 
     def _member(self, name: str) -> Member:
         member = self._conductor.members.get(name)

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from app.containers.lifecycle import State
+from app.containers.member import BY_HAND
 from app.containers.wake_times import WakeTimes
 
 UNKNOWN = "unknown"
@@ -29,7 +30,8 @@ UNSEEN = "not looked at"
 """Kept up by it: it was awake for less time than passes between two looks."""
 OTHERS = "others"
 MOST_CAUSES = 32
-"""Different causes of wakes in one account; what more there are is counted as ``OTHERS``."""
+"""Different causes of wakes in one account, as in its other counts; what more there are is counted
+as ``OTHERS``."""
 MOST_ACCOUNTS = 1_000
 _UP = (State.AWAKE, State.DRAINING)
 
@@ -99,7 +101,7 @@ def moved(account: Account, was: State, state: State, cause: str, now: float) ->
         case State.WAKING:
             # Who starts it by hand waits for nothing here: how long we then looked at it says
             # nothing about how long a wake takes.
-            by_hand = cause == "by hand"
+            by_hand = cause == BY_HAND
             found = by_hand and was is State.MISSING
             causes = _plus_one(account.causes, FOUND if found else cause)
             return replace(account, causes=causes, awaited=not by_hand)
@@ -119,16 +121,14 @@ def kept_up(account: Account, keeper: str | None, now: float, *, frees: bool) ->
 
 def woke(account: Account, outcome: str, seconds: float) -> Account:
     """A wake ended after so many seconds: ``ready``, ``failed``, ``slow`` or ``lost``."""
-    wakes = {**account.wakes, outcome: account.wakes.get(outcome, 0) + 1}
     timed = outcome == "ready" and account.awaited
     times = account.times.with_one(seconds) if timed else account.times
-    return replace(account, wakes=wakes, times=times)
+    return replace(account, wakes=_plus_one(account.wakes, outcome), times=times)
 
 
 def slept(account: Account, reason: str) -> Account:
     """It went down, for this reason."""
-    sleeps = {**account.sleeps, reason: account.sleeps.get(reason, 0) + 1}
-    return replace(account, sleeps=sleeps)
+    return replace(account, sleeps=_plus_one(account.sleeps, reason))
 
 
 def weighed(account: Account, memory: int, now: float) -> Account:

@@ -99,6 +99,9 @@ class LedgerFile:
             _sync_folder(self.path.parent)
         except OSError as error:
             self._told(error)
+            # What was written of it would keep a full disk full.
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
             return False
         if self._failing:
             _log.info("the container books can be written again")

@@ -198,6 +198,10 @@ def _yielded(life: Life, now: float) -> Step:
         case State.FAILED if life.up:
             # Should it be kept, nobody knows whether it is any better.
             return _begin(replace(life, run=None), State.STOPPING, Action.YIELD, now)
+        case State.WAKING:
+            # It was granted before this gateway knew of the container.
+            stopping, actions = _begin(life, State.STOPPING, Action.YIELD, now)
+            return replace(stopping, wanted=life.wanted), actions
         case State.ASLEEP:
             # Should it run after all, which only the other knows, our gate is closed all the same.
             return replace(life, doomed=True), ()

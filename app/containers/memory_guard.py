@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from pathlib import Path
-from typing import Self
 
 import structlog
 
@@ -13,6 +10,7 @@ from app.containers.fleet import Fleet
 from app.containers.idle_monitor import tick
 from app.containers.pressure import available_memory, choose
 from app.errors import ContainerError
+from app.owned_task import OwnsTask
 
 _log = structlog.get_logger(__name__)
 MEMINFO = Path("/proc/meminfo")
@@ -21,11 +19,13 @@ own container says nothing about the others, and is not looked at."""
 CAUSE = "memory is short"
 
 
-class MemoryGuard:
+class MemoryGuard(OwnsTask):
     """Looks every ``every`` seconds while entered, and keeps ``reserve`` bytes available.
 
     The next one is chosen when the one before is down, by what is available then.
     """
+
+    task_name = "memory guard"
 
     def __init__(
         self, fleet: Fleet, reserve: int, *, every: float, meminfo: Path = MEMINFO
@@ -35,18 +35,6 @@ class MemoryGuard:
         self._every = every
         self._meminfo = meminfo
         self._short = False
-        self._ticking: asyncio.Task[object] | None = None
-
-    async def __aenter__(self) -> Self:
-        steps = {"memory": self.look}
-        self._ticking = asyncio.create_task(tick(steps, self._every), name="memory guard")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._ticking is not None:
-            self._ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._ticking
 
     async def look(self) -> str | None:
         """Put one container to sleep if memory is short and one may go; which one it was."""
@@ -65,6 +53,9 @@ class MemoryGuard:
                 passed.add(name)
             else:
                 return name
+
+    async def _run(self) -> None:
+        await tick({"memory": self.look}, self._every)
 
     def _available(self) -> int | None:
         return available_memory(self._meminfo.read_text(encoding="ascii"))

@@ -27,6 +27,10 @@ class Peers(Protocol):
         uses it, or somebody cannot be asked. Never raises; takes some seconds at most.
         """
 
+    async def is_taken(self, container_id: str) -> bool:
+        """Whether another gateway has the right to stop it now; ``False`` if that cannot be known.
+        Never raises; takes a moment."""
+
     async def given_back(self, container_id: str) -> None:
         """Return when no other gateway has the right to stop it any more."""
 
@@ -37,6 +41,10 @@ class Nobody:
     async def ask(self, container_id: str, *, wish: bool) -> Right | None:
         """Nobody objects."""
         return _Unshared()
+
+    async def is_taken(self, container_id: str) -> bool:
+        """There is no other."""
+        return False
 
     async def given_back(self, container_id: str) -> None:
         """Nobody ever had it, so nobody asked for it."""

@@ -1,4 +1,4 @@
-"""Is it ready? Probes of a container that was started, from 10 ms apart growing to 250 ms.
+"""Is it ready? Probes of a container that was started, from 5 ms apart growing to 250 ms.
 
 Probes go to the container's own addresses: behind a published port the engine's proxy accepts
 connections seconds before the program does. A refused connection costs nothing there, so the
@@ -13,10 +13,15 @@ import re
 from collections.abc import Callable
 
 from app.containers.engine import Engine
+from app.containers.http_status import hang_up, http_status
 from app.containers.observed import ContainerGone, Inspected, Standing
+from app.containers.run_log import Mark, of_this_run
 from app.containers.spec import ReadyRule
+from app.waiting import set_within
 
-FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.010, 1.6, 0.250
+FIRST_KNOCK, FIRST_QUESTION, LONGEST_PAUSE = 0.005, 0.010, 0.250
+KNOCK_SHARE, QUESTION_SHARE = 0.03, 0.6
+"""How much of the time since the start is added: an answer may be noticed that much too late."""
 PROBE_SECONDS = 1.0
 """One probe; an address that swallows packets must not eat the time of the others."""
 LOOK_SECONDS = 0.5
@@ -58,30 +63,68 @@ async def until_ready(
     ready_after: float,
     poke: asyncio.Event,
     clock: Callable[[], float],
+    mark: Mark | None = None,
 ) -> Inspected:
     """Probe until it is ready, and return what the engine says about that run.
 
     ``poke`` is set by whoever hears that something happened to the container: it is looked at
-    at once. Raises ``Died`` as soon as it is down; has no deadline of its own.
+    at once. ``mark`` is ``log_mark`` from before the start, for a rule that looks for a line.
+    Raises ``Died`` as soon as it is down; has no deadline of its own.
     """
-    pause = FIRST_PAUSE
+    began = clock()
     ready_at: float | None = None
     details, looked_at = await _look(engine, container_id, poke), clock()
     while True:
         rules = choose_rule(rule, details)
-        if ready_at is None and await _any_holds(engine, rules, details):
+        if ready_at is None and await _any_holds(engine, rules, details, mark):
             ready_at = clock()
         # An answer counts only if nothing happened to the container since it was looked at.
         if ready_at is not None and clock() - ready_at >= ready_after and not poke.is_set():
             return details
+        elapsed = clock() - began
+        pause = pause_after(elapsed, rules)
         wait = pause if ready_at is None else ready_after - (clock() - ready_at)
-        poked = await _poked(poke, min(max(wait, 0.001), LONGEST_PAUSE))
-        by_look = any(rule.kind in ("health", "running") for rule in rules)
-        if poked or by_look or clock() - looked_at >= LOOK_SECONDS:
+        poked = await set_within(poke, min(max(wait, 0.001), LONGEST_PAUSE))
+        if poked or clock() - looked_at >= trust_in_look(elapsed, rules):
             before = details.run
             details, looked_at = await _look(engine, container_id, poke), clock()
             ready_at = ready_at if details.run == before else None
-        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
+
+
+def pause_after(elapsed: float, rules: tuple[ReadyRule, ...]) -> float:
+    """Seconds until ``rules`` are tried again, ``elapsed`` seconds after the start.
+
+    A knock costs us a third of a millisecond, and a closed port next to nothing; a question to
+    the engine costs several, of a machine that is busy starting things.
+    """
+    if any(rule.kind in ("tcp", "http") for rule in rules):
+        return min(FIRST_KNOCK + elapsed * KNOCK_SHARE, LONGEST_PAUSE)
+    return _question_pause(elapsed)
+
+
+def trust_in_look(elapsed: float, rules: tuple[ReadyRule, ...]) -> float:
+    """Seconds for which the engine need not be asked how it is, if nothing is heard of it."""
+    by_look = any(rule.kind in ("health", "running") for rule in rules)
+    return _question_pause(elapsed) if by_look else LOOK_SECONDS
+
+
+def _question_pause(elapsed: float) -> float:
+    return min(FIRST_QUESTION + elapsed * QUESTION_SHARE, LONGEST_PAUSE)
+
+
+async def log_mark(engine: Engine, container_id: str) -> Mark | None:
+    """How far its log goes before it is started; ``None`` if it runs already, or cannot be seen.
+
+    Looked at first and inspected then: whatever the next run writes comes after the mark.
+    """
+    try:
+        lines = await engine.log_lines(container_id, 1)
+        details = await engine.inspect(container_id)
+    except ContainerGone:
+        return None
+    if details.standing is not Standing.DOWN:
+        return None
+    return Mark(lines[-1] if lines else None)
 
 
 async def tcp_answers(address: str, port: int) -> bool:
@@ -91,26 +134,18 @@ async def tcp_answers(address: str, port: int) -> bool:
             _, writer = await asyncio.open_connection(address, port)
     except (OSError, TimeoutError):
         return False
-    await _close(writer)
+    await hang_up(writer)
     return True
 
 
 async def http_answers(address: str, port: int, path: str) -> bool:
     """Whether a GET is answered with a status below 500: 401 and 404 are answers, 503 is not."""
     request = f"GET {path} HTTP/1.1\r\nHost: {address}:{port}\r\nConnection: close\r\n\r\n"
-    writer = None
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            reader, writer = await asyncio.open_connection(address, port)
-            writer.write(request.encode())
-            line = await reader.readline()
+            return await http_status(address, port, request.encode()) < 500
     except (OSError, TimeoutError, ValueError):
         return False
-    finally:
-        if writer is not None:
-            await _close(writer)
-    match = re.match(rb"HTTP/\d(?:\.\d)? (\d{3})\b", line)
-    return match is not None and int(match.group(1)) < 500
 
 
 async def what_is_missing(rule: ReadyRule, details: Inspected) -> str:
@@ -145,7 +180,7 @@ async def _complaint(address: str, port: int) -> str:
             f"{address} cannot be reached from here: the gateway has to share a network with it, "
             "or run on its host"
         )
-    await _close(writer)
+    await hang_up(writer)
     return f"its port {port} is open, but gives no answer below 500"
 
 
@@ -165,45 +200,27 @@ async def _look(engine: Engine, container_id: str, poke: asyncio.Event) -> Inspe
     return details
 
 
-async def _any_holds(engine: Engine, rules: tuple[ReadyRule, ...], details: Inspected) -> bool:
+async def _any_holds(
+    engine: Engine, rules: tuple[ReadyRule, ...], details: Inspected, mark: Mark | None
+) -> bool:
     for rule in rules:
-        if await _holds(engine, rule, details):
+        if await _holds(engine, rule, details, mark):
             return True
     return False
 
 
-async def _holds(engine: Engine, rule: ReadyRule, details: Inspected) -> bool:
+async def _holds(engine: Engine, rule: ReadyRule, details: Inspected, mark: Mark | None) -> bool:
     match rule.kind:
         case "running":
             return True
         case "health":
             return details.health == "healthy"
         case "log":
-            # Since the end of the run before: what the program writes first is older than the
-            # moment that the engine takes for its start.
-            text = await engine.logs(details.id, max(0.0, details.finished_at), LOG_LINES)
+            lines = await engine.log_lines(details.id, LOG_LINES)
+            text = of_this_run(lines, details, mark)
             return re.search(rule.pattern, text, re.MULTILINE) is not None
         case "tcp":
             probes = [tcp_answers(address, rule.port) for address in details.addresses]
         case _:
             probes = [http_answers(address, rule.port, rule.path) for address in details.addresses]
     return any(await asyncio.gather(*probes))
-
-
-async def _poked(poke: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await poke.wait()
-    except TimeoutError:
-        return False
-    return True
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            await writer.wait_closed()
-    except (OSError, TimeoutError):
-        # The other side hung up first: closed is closed.
-        return

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
 from app.containers.engine import Engine
+from app.containers.http_status import http_status
 from app.containers.member import Member
 from app.containers.observed import EngineError, Inspected
 from app.containers.veto import (
@@ -35,7 +34,6 @@ CLOCK_WAS_SET = 5.0
 """So many seconds more or less on the engine's clock than on ours: its figures say nothing."""
 LOOKS_AT_ONCE, URLS_AT_ONCE = 4, 32
 """Looks share the engine's threads with starts, which must not wait for them."""
-_CLOSE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -152,37 +150,21 @@ class VetoRound:
 
     async def _status(self, member: Member, url: VetoUrl) -> int:
         if url.host is not None:
-            return await http_status(url.host, url.port, url)
+            return await _get(url, url.host, url.port)
         details = await self._engine.inspect(member.container_id)
         port = url.port or member.spec.ready.port or _own_port(details)
         if not details.addresses or not port:
             raise ValueError("it has no address or no exposed port of its own; write the whole URL")
-        return await http_status(details.addresses[0], port, url)
+        return await _get(url, details.addresses[0], port)
 
 
-async def http_status(host: str, port: int, url: VetoUrl) -> int:
-    """The status of a GET. Raises ``OSError``, and ``ValueError`` for what is no HTTP.
-
-    Has no deadline of its own. Redirections are answers, and not followed.
-    """
+async def _get(url: VetoUrl, host: str, port: int) -> int:
     name = f"[{host}]" if ":" in host else host
     request = (
         f"GET {url.path} HTTP/1.1\r\nHost: {name}:{port}\r\n"
         "User-Agent: drawbridge\r\nConnection: close\r\n\r\n"
     )
-    reader, writer = await asyncio.open_connection(host, port, ssl=url.tls or None)
-    try:
-        writer.write(request.encode())
-        line = await reader.readline()
-    finally:
-        writer.close()
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await writer.wait_closed()
-    match = re.match(rb"HTTP/\d(?:\.\d)? (\d{3})\b", line)
-    if match is None:
-        raise ValueError("what answers there does not speak HTTP")
-    return int(match.group(1))
+    return await http_status(host, port, request.encode(), tls=url.tls)
 
 
 def _compared(vetoes: Vetoes, before: Sample, after: Sample, seconds: float) -> list[Answer] | None:

@@ -21,7 +21,8 @@ from app.containers.observed import (
     Inspected,
     Standing,
 )
-from app.containers.readiness import Died, until_ready, what_is_missing
+from app.containers.readiness import Died, log_mark, until_ready, what_is_missing
+from app.containers.run_log import Mark
 from app.containers.spec import Spec
 from app.containers.start_slots import StartSlots
 
@@ -55,12 +56,13 @@ async def wake(job: Job, startup_timeout: float, slots: StartSlots | None) -> Wa
     ``startup_timeout`` counts from the end of the engine's part.
     """
     try:
-        counted = True
+        counted, mark = True, None
         if slots is not None:
             async with slots.take(job.spec.priority.rank):
+                mark = await _mark(job)
                 counted = await _begin(job)
         async with asyncio.timeout(startup_timeout):
-            details = await (_probe(job) if counted else _probe_or_begin_again(job))
+            details = await (_probe(job, mark) if counted else _probe_or_begin_again(job, mark))
     except TimeoutError:
         return await _too_slow(job, startup_timeout)
     except Died as died:
@@ -134,15 +136,24 @@ def _is_over(job: Job, details: Inspected) -> bool:
     return job.run is not None and details.run != job.run
 
 
-async def _probe_or_begin_again(job: Job) -> Inspected:
+async def _mark(job: Job) -> Mark | None:
+    """How far the log goes, if a line of it is to tell when the container is ready."""
+    target = job.target()
+    if job.spec.ready.kind != "log" or target is None:
+        return None
+    return await log_mark(job.engine, target)
+
+
+async def _probe_or_begin_again(job: Job, mark: Mark | None) -> Inspected:
     try:
-        return await _probe(job)
+        return await _probe(job, mark)
     except Died as died:
         if died.details is None:
             raise
     # "Runs already" was said of a container that was on its way down: the start was lost.
+    mark = await _mark(job)
     await _begin(job)
-    return await _probe(job)
+    return await _probe(job, mark)
 
 
 async def _begin(job: Job) -> bool:
@@ -180,7 +191,7 @@ async def _unpaused(engine: Engine, target: str) -> bool:
     return (await engine.inspect(target)).standing is Standing.UP
 
 
-async def _probe(job: Job) -> Inspected:
+async def _probe(job: Job, mark: Mark | None) -> Inspected:
     target = job.target()
     if target is None:
         raise ContainerGone("removed")
@@ -191,6 +202,7 @@ async def _probe(job: Job) -> Inspected:
         ready_after=job.spec.ready_after,
         poke=job.poke,
         clock=job.clock,
+        mark=mark,
     )
 
 

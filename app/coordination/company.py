@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from types import TracebackType
-from typing import Protocol, Self
+from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
 from app.coordination.link import Away, RedisLink
+from app.owned_task import OwnsTask
+from app.waiting import set_within
 
 _log = structlog.get_logger(__name__)
 BEAT = 1.0
 ALIVE = 5.0
 """Seconds after its last beat for which a process counts."""
+SETTLED = 3
+"""Beats after which everybody else has found a Redis that was away, or forgot who is there."""
 _LINES = 10_000
 """About so many lines the log keeps."""
 _READ = 500
@@ -28,11 +32,11 @@ _MOST_UNTOLD = 1_000
 _BEAT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[1], now, ARGV[1])
+local is_new = redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 redis.call('PUBLISH', ARGV[3], 'beat')
 local lines = redis.call('XRANGE', KEYS[2], '(' .. ARGV[4], '+', 'COUNT', ARGV[5])
-return {redis.call('ZRANGE', KEYS[1], 0, -1), lines}
+return {redis.call('ZRANGE', KEYS[1], 0, -1), lines, is_new}
 """
 _WRITE = """
 local number = redis.call('INCR', KEYS[2])
@@ -56,15 +60,32 @@ class Member(Protocol):
         """Lines were written that nobody can read any more."""
 
 
-class Company:
-    """One process among others; owns one task. Enter it inside the running loop."""
+class Company(OwnsTask):
+    """One process among others, while it is entered.
+
+    ``on_entered`` is told when it begins to count, or does again after it was taken for dead or
+    could not tell: what was decided meanwhile, was decided without it. Must not raise or block.
+    """
+
+    task_name = "company"
 
     def __init__(
-        self, link: RedisLink, member: Member, *, prefix: str, channel: str, name: str
+        self,
+        link: RedisLink,
+        member: Member,
+        *,
+        prefix: str,
+        channel: str,
+        name: str,
+        on_entered: Callable[[], None] | None = None,
     ) -> None:
         self.names: frozenset[str] = frozenset([name])
-        """Those that live, this one included, as of ``heard_at`` (the loop's time)."""
-        self.heard_at = -math.inf
+        """Those that live, this one included, as of the last beat."""
+        self.tried = asyncio.Event()
+        """Set when the first beat was heard, or could not be."""
+        self._entered_at = math.inf
+        self._beaten_at = -math.inf
+        self._on_entered = on_entered
         self._link = link
         self._member = member
         self._channel = channel
@@ -79,18 +100,8 @@ class Company:
         self._untold: deque[bytes] = deque(maxlen=_MOST_UNTOLD)
         self._hurry = asyncio.Event()
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="company")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+    async def __aexit__(self, *left: object) -> None:
+        await super().__aexit__(*left)
         try:
             await self._tell()
             await self._link.look(lambda: self._link.redis.zrem(self._members, self._name))
@@ -101,6 +112,19 @@ class Company:
     def untold(self) -> int:
         """Lines that are not in the log yet."""
         return len(self._untold)
+
+    async def settle(self) -> None:
+        """Wait until everybody who lives has had the time to say so. Raises ``Away``."""
+        loop = asyncio.get_running_loop()
+        while (left := self._entered_at + SETTLED * BEAT - loop.time()) > 0:
+            if math.isinf(left):
+                raise Away("it is not known who else is there")
+            await asyncio.sleep(left)
+
+    async def call_the_roll(self) -> frozenset[str]:
+        """The names of those that live, this one included, as of now. Raises ``Away``."""
+        names = await self._link.look(lambda: self._link.redis.zrange(self._members, 0, -1))
+        return frozenset(name.decode() for name in names if isinstance(name, bytes))
 
     def write(self, line: bytes) -> None:
         """Have ``line`` read by every process, some time soon."""
@@ -119,13 +143,11 @@ class Company:
                 while await self._listen():
                     pass
             except Away:
+                self._entered_at = math.inf
+                self.tried.set()
                 await asyncio.sleep(BEAT)
                 continue
-            waiting = asyncio.ensure_future(self._hurry.wait())
-            try:
-                await asyncio.wait({waiting}, timeout=BEAT)
-            finally:
-                waiting.cancel()
+            await set_within(self._hurry, BEAT)
 
     async def _tell(self) -> None:
         while self._untold:
@@ -140,15 +162,26 @@ class Company:
         """Beat, and read; whether there may be more to read."""
         arguments: list[str | int]
         arguments = [self._name, int(ALIVE * 1000), self._channel, self._read_until, _READ]
-        names, lines = await self._link.look(
+        names, lines, is_new = await self._link.look(
             lambda: self._beat([self._members, self._lines], arguments)
         )
         self.names = frozenset(name.decode() for name in names)
-        self.heard_at = asyncio.get_running_loop().time()
+        self._note_beat(bool(is_new))
         self._member.counted(len(names))
         for identity, fields in lines:
             self._read(identity.decode(), dict(zip(fields[::2], fields[1::2], strict=True)))
         return len(lines) == _READ
+
+    def _note_beat(self, is_new: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        # The client may have said it twice, of which only the first time was new.
+        late = now - self._beaten_at > ALIVE / 2
+        self._beaten_at = now
+        if is_new or late or math.isinf(self._entered_at):
+            self._entered_at = now
+            if self._on_entered is not None:
+                self._on_entered()
+        self.tried.set()
 
     def _read(self, identity: str, fields: dict[bytes, bytes]) -> None:
         self._read_until = identity

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol, TypeVar
 
-from app.coordination.link import Away, RedisLink
+from app.coordination.errands import Errands
+from app.coordination.link import RENEW, Away, RedisLink
+from app.waiting import set_within
 
 T = TypeVar("T")
-LEASE = 2.0
-"""Seconds for which a leader need not be heard of."""
+LEASE = 5.0
+"""Seconds for which a leader need not be heard of: more than a loop that is flooded with new
+connections is kept from renewing it, less than a client waits."""
 LOOK_AGAIN = 0.5
 """Seconds after which one who waits looks by itself."""
 KEPT = 5.0
@@ -35,12 +38,6 @@ if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
   return {1, ARGV[1], landed or ''}
 end
 return {0, redis.call('GET', KEYS[1]) or '', landed or ''}
-"""
-_RENEW = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-end
-return 0
 """
 _LAND = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
@@ -78,12 +75,12 @@ class SharedFlights:
         self._channel = channel
         self._name = name
         self._claim = link.redis.register_script(_CLAIM)
-        self._renew = link.redis.register_script(_RENEW)
+        self._renew = link.redis.register_script(RENEW)
         self._land = link.redis.register_script(_LAND)
         self.following: set[str] = set()
         """What another process is fetching for this one."""
         self._waiting: dict[str, asyncio.Event] = {}
-        self._landing: set[asyncio.Task[None]] = set()
+        self._landings = Errands("landing", _MOST)
 
     async def fly(self, key: str, work: Callable[[], Awaitable[T]], code: Code[T]) -> T:
         """Do ``work``, or take over what another process brought. One at a time for each key."""
@@ -100,14 +97,14 @@ class SharedFlights:
                 result = self._read(claim.landed, followed, code)
                 if result is not None:
                     if claim.leads:
-                        self._begin(self._end_flight(key, token, None, ""))
+                        self._landings.begin(self._end_flight(key, token, None, ""))
                     return result
                 if claim.leads:
                     self.following.discard(key)
                     return await self._lead(key, token, work, code)
                 followed = claim.leader
                 self.following.add(key)
-                await _either(word, LOOK_AGAIN)
+                await set_within(word, LOOK_AGAIN)
         finally:
             self.following.discard(key)
             del self._waiting[key]
@@ -126,7 +123,7 @@ class SharedFlights:
 
     async def aclose(self) -> None:
         """Wait until what has landed is told; each waits for Redis a moment at most."""
-        await asyncio.gather(*self._landing, return_exceptions=True)
+        await self._landings.finish()
 
     async def _lead(
         self, key: str, token: bytes, work: Callable[[], Awaitable[T]], code: Code[T]
@@ -143,7 +140,7 @@ class SharedFlights:
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
             # Nobody who waits for the answer waits for Redis to hear of it.
-            self._begin(self._end_flight(key, token, packed, news))
+            self._landings.begin(self._end_flight(key, token, packed, news))
         return result
 
     async def _stay(self, key: str, token: bytes) -> None:
@@ -166,14 +163,6 @@ class SharedFlights:
             # The lease runs out by itself.
             return
 
-    def _begin(self, landing: Coroutine[Any, Any, None]) -> None:
-        if len(self._landing) >= _MOST:
-            landing.close()
-            return
-        task = asyncio.create_task(landing, name="landing")
-        self._landing.add(task)
-        task.add_done_callback(self._landing.discard)
-
     async def _claimed(self, key: str, token: bytes, followed: bytes) -> _Claim:
         keys = [self._key("flight", key), self._key("landed", key)]
         arguments: list[bytes | int] = [token, _ms(LEASE), followed]
@@ -187,15 +176,6 @@ class SharedFlights:
 
     def _key(self, kind: str, key: str) -> str:
         return f"{self._prefix}:{kind}:{key}"
-
-
-async def _either(word: asyncio.Event, seconds: float) -> None:
-    """Return when ``word`` comes, or after ``seconds``."""
-    waiting = asyncio.ensure_future(word.wait())
-    try:
-        await asyncio.wait({waiting}, timeout=seconds)
-    finally:
-        waiting.cancel()
 
 
 def _ms(seconds: float) -> int:

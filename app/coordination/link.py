@@ -17,15 +17,25 @@ from redis.asyncio import Redis, from_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from app.coordination.patience import patience
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 PATIENCE = 0.25
-"""Seconds that Redis has to answer."""
+"""Seconds that Redis has to answer, as ``patience`` counts them."""
 PAUSE = 1.0
 """Seconds for which it is left alone after it did not."""
 AT_ONCE = 16
 """Calls under way at once; each holds a connection."""
+RENEW = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0
+"""
+"""A script: the lease at the key lasts so many milliseconds more, if this token still holds it."""
 
 
 class Door(Protocol):
@@ -55,14 +65,32 @@ FAILURES = (RedisError, OSError)
 
 def connect(url: str) -> Redis:
     """A client of the Redis at ``url``, not connected yet; closed by whoever asked for it."""
-    # Once more, and at once: the first call after a restart finds a connection that is dead.
     return from_url(
-        url, socket_timeout=5, socket_connect_timeout=1, retry=Retry(NoBackoff(), retries=1)
+        url,
+        # Who asks has a time limit of its own. With this one the client would send through
+        # ``asyncio.wait_for``, which in Python 3.11 can lose a cancellation: of ours, for ever.
+        socket_timeout=None,
+        socket_connect_timeout=1,
+        # A question more for each connection, that only a managed Redis understands.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        # Once more, and at once: the first call after a restart finds a connection that is dead.
+        retry=Retry(NoBackoff(), retries=1),
     )
 
 
 class Away(Exception):
     """Raised when Redis cannot be asked now; each process works by itself then."""
+
+
+async def _cancellable(ask: Callable[[], Awaitable[T]]) -> T:
+    """The client loses a cancellation that comes while it connects or gives a connection back:
+    whoever waits for the end of its task would wait for ever."""
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    answer = await ask()
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return answer
 
 
 class RedisLink:
@@ -92,8 +120,8 @@ class RedisLink:
             raise Away("it was away a moment ago")
         async with self._turns:
             try:
-                async with asyncio.timeout(PATIENCE):
-                    answer = await ask()
+                async with patience(PATIENCE):
+                    answer = await _cancellable(ask)
             except FAILURES as error:
                 self._note_away(str(error) or f"no answer within {PATIENCE:g} s")
                 raise Away(str(error)) from None

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import structlog
 
 from app.coordination.link import FAILURES, RedisLink
+from app.owned_task import OwnsTask
 
 _log = structlog.get_logger(__name__)
 SILENCE = 5.0
@@ -27,8 +27,10 @@ Hear = Callable[[str, list[str]], None]
 """Is told the first word of a message and those after it. Must not raise or block."""
 
 
-class News:
-    """Listens to ``channel``; owns one task. Enter it inside the running loop."""
+class News(OwnsTask):
+    """Listens to ``channel`` while it is entered."""
+
+    task_name = "news"
 
     def __init__(
         self, link: RedisLink, channel: str, hear: Hear, *, on_listening: Callable[[], None]
@@ -39,19 +41,6 @@ class News:
         self._channel = channel
         self._hear = hear
         self._on_listening = on_listening
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="news")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:
@@ -65,7 +54,8 @@ class News:
     async def _listen(self) -> None:
         """Until nothing is heard any more."""
         async with self._link.redis.pubsub(ignore_subscribe_messages=True) as subscription:
-            await subscription.subscribe(self._channel)
+            async with asyncio.timeout(SILENCE):
+                await subscription.subscribe(self._channel)
             self.listening = True
             # What was told while nobody listened here has to be found out.
             self._on_listening()

@@ -4,6 +4,9 @@ Who wants to stop one takes the right first, which only one can have, and renews
 stop takes. Then it asks everybody who lives. Whoever says yes has closed its gate to the container,
 and keeps it closed until the right is gone: given back, or run out because its holder is dead.
 Without Redis, or without an answer from each, nothing is stopped.
+
+Who comes meanwhile cannot be overlooked. It first has itself counted, and then looks whose right is
+taken; the other first takes the right, and then counts. Whichever is later sees the other.
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ import math
 import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.coordination.company import Company
-from app.coordination.link import Away, RedisLink
+from app.coordination.errands import Errands
+from app.coordination.link import RENEW, Away, RedisLink
 from app.coordination.news import News
+from app.waiting import set_within
 
 LEASE = 5.0
 """Seconds for which the holder of a right need not be heard of."""
@@ -25,18 +30,10 @@ VOTE = 1.0
 """Seconds that the others have to answer."""
 LOOK_AGAIN = 0.25
 """Seconds after which one who waits for a right to go looks by itself."""
-_RECENT = 3.0
-"""Seconds for which it is known who lives."""
 _PREFIX = "drawbridge:containers"
 _MOST = 64
 """Answers under way at once; who gets none is not allowed to stop anything."""
 
-_RENEW = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-end
-return 0
-"""
 _GIVE_BACK = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   redis.call('DEL', KEYS[1])
@@ -45,11 +42,18 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 """
 
 
-class LetStop(Protocol):
-    """Answers another gateway: whether nobody here uses a container, and nobody will until the
-    right to stop it is given back. Must not raise or block."""
+class Gateway(Protocol):
+    """What the others want of this one. Nothing of it may raise or block."""
 
-    def __call__(self, container_id: str, *, wish: bool) -> bool: ...
+    def let_stop(self, container_id: str, *, wish: bool) -> bool:
+        """Whether nobody here uses it, and nobody will until the right to stop it is given back."""
+
+    def container_ids(self) -> list[str]:
+        """Everything that it looks after."""
+
+    def yield_to_stop(self, container_id: str) -> None:
+        """Another has the right to stop it, and could not ask: nobody uses it from now on, until
+        that right is given back."""
 
 
 @dataclass(eq=False)
@@ -57,6 +61,14 @@ class _Vote:
     awaited: set[str]
     over: asyncio.Event = field(default_factory=asyncio.Event)
     objected: bool = False
+
+    def count(self, said: str, name: str) -> None:
+        """Those who have agreed before are not awaited: their gates are closed already."""
+        if name in self.awaited:
+            self.awaited.discard(name)
+            self.objected = self.objected or said != "yes"
+            if self.objected or not self.awaited:
+                self.over.set()
 
 
 class StopRights:
@@ -71,27 +83,38 @@ class StopRights:
         self._channel = f"{_PREFIX}:news"
         self._votes: dict[str, _Vote] = {}
         self._back: dict[str, asyncio.Event] = {}
-        self._answers: set[asyncio.Task[None]] = set()
+        self._answers = Errands("vote", _MOST)
+        self._look: asyncio.Task[None] | None = None
         self._parts = AsyncExitStack()
         self._company: Company | None = None
 
-    async def join(self, let_stop: LetStop) -> None:
-        """Begin to answer the others; ``aclose`` ends it."""
-        self._let_stop = let_stop
+    async def join(self, gateway: Gateway) -> None:
+        """Begin to answer the others; ``aclose`` ends it. Returns when it is known what they are
+        about to stop, if Redis answers: let nobody use anything before."""
+        self._gateway = gateway
         company = Company(
-            self._link, _Quiet(), prefix=_PREFIX, channel=self._channel, name=self._name
+            self._link,
+            _Quiet(),
+            prefix=_PREFIX,
+            channel=self._channel,
+            name=self._name,
+            on_entered=self._look_around,
         )
         self.news = News(self._link, self._channel, self._hear, on_listening=company.look_now)
         await self._parts.enter_async_context(company)
         await self._parts.enter_async_context(self.news)
         self._company = company
+        await company.tried.wait()
+        if self._look is not None:
+            await asyncio.wait({self._look}, timeout=VOTE)
 
     async def aclose(self) -> None:
         """Leave. What this gateway holds runs out by itself."""
         await self._parts.aclose()
-        for answer in self._answers:
-            answer.cancel()
-        await asyncio.gather(*self._answers, return_exceptions=True)
+        await self._answers.aclose()
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
 
     @property
     def gateways(self) -> frozenset[str]:
@@ -100,12 +123,13 @@ class StopRights:
 
     async def ask(self, container_id: str, *, wish: bool) -> StopRight | None:
         """The right to stop it, when all others have closed their gates to it; see ``Peers``."""
-        right = StopRight(self._link, self._key(container_id), self._channel, container_id)
+        token = f"{self._name}:{secrets.token_hex(8)}"
+        right = StopRight(self._link, _key(container_id), token, self._channel, container_id)
         try:
-            others = self._others()
+            company = await self._settled()
             if not await right.take():
                 return None
-            agreed = not others or await self._all_agree(container_id, others, wish)
+            agreed = await self._all_agree(company, container_id, wish)
         except Away:
             # Asleep, it cannot tell what others use: it is woken, and asked the next time.
             self._link.wake()
@@ -123,66 +147,96 @@ class StopRights:
         """Return when nobody has the right to stop it. While Redis is away nobody can say."""
         back = self._back.setdefault(container_id, asyncio.Event())
         try:
-            while await self._is_taken(container_id):
+            while await self._may_be_stopped(container_id):
                 back.clear()
-                waiting = asyncio.ensure_future(back.wait())
-                try:
-                    await asyncio.wait({waiting}, timeout=LOOK_AGAIN)
-                finally:
-                    waiting.cancel()
+                await set_within(back, LOOK_AGAIN)
         finally:
             self._back.pop(container_id, None)
 
-    def _others(self) -> frozenset[str]:
-        """Those whose answers are needed. Raises ``Away`` if it is not known who they are."""
-        company = self._company
-        now = asyncio.get_running_loop().time()
-        if company is None or now - company.heard_at > _RECENT or not self.news.listening:
-            raise Away("it is not known who else is there")
-        return company.names - {self._name}
+    async def is_taken(self, container_id: str) -> bool:
+        """Whether another gateway has the right to stop it. With Redis away nobody can say: no."""
+        try:
+            holder = (await self._holders([container_id]))[0]
+        except Away:
+            return False
+        return self._is_another(holder)
 
-    async def _all_agree(self, container_id: str, others: frozenset[str], wish: bool) -> bool:
+    async def _settled(self) -> Company:
+        """Those whose answers are needed. Raises ``Away`` if it is not known who they are."""
+        if self._company is None or not self.news.listening:
+            raise Away("it is not known who else is there")
+        await self._company.settle()
+        return self._company
+
+    async def _all_agree(self, company: Company, container_id: str, wish: bool) -> bool:
+        """Whether everybody says yes in time, those who come meanwhile included."""
+        asked = frozenset([self._name])
+        try:
+            async with asyncio.timeout(VOTE):
+                while others := await company.call_the_roll() - asked:
+                    if not await self._agree(others, container_id, wish):
+                        return False
+                    asked |= others
+        except TimeoutError:
+            return False
+        return True
+
+    async def _agree(self, others: frozenset[str], container_id: str, wish: bool) -> bool:
         number = secrets.token_hex(8)
         vote = self._votes[number] = _Vote(set(others))
         mode = "wish" if wish else "idle"
         try:
             await self._tell(f"may-stop {number} {container_id} {mode} {self._name}")
-            try:
-                async with asyncio.timeout(VOTE):
-                    await vote.over.wait()
-            except TimeoutError:
-                return False
+            await vote.over.wait()
             return not vote.objected
         finally:
             del self._votes[number]
 
-    async def _is_taken(self, container_id: str) -> bool:
+    def _look_around(self) -> None:
+        """We count from now on. What others were granted before, they did not ask us about."""
+        if self._look is not None:
+            self._look.cancel()
+        self._look = asyncio.create_task(self._yield_to_all(), name="rights of others")
+
+    async def _yield_to_all(self) -> None:
+        while True:
+            ids = self._gateway.container_ids()
+            try:
+                holders = await self._holders(ids)
+            except Away:
+                await asyncio.sleep(LOOK_AGAIN)
+                continue
+            for container_id, holder in zip(ids, holders, strict=True):
+                if self._is_another(holder):
+                    self._gateway.yield_to_stop(container_id)
+            return
+
+    async def _holders(self, container_ids: list[str]) -> list[Any]:
+        """The token under which each is to be stopped, if it is. Raises ``Away``."""
+        if not container_ids:
+            return []
+        keys = [_key(container_id) for container_id in container_ids]
+        return await self._link.look(lambda: self._link.redis.mget(keys))
+
+    def _is_another(self, holder: Any) -> bool:
+        return isinstance(holder, bytes) and not holder.startswith(self._name.encode())
+
+    async def _may_be_stopped(self, container_id: str) -> bool:
         try:
-            key = self._key(container_id)
-            return bool(await self._link.look(lambda: self._link.redis.exists(key)))
+            return (await self._holders([container_id]))[0] is not None
         except Away:
             return True
 
     def _hear(self, first: str, others: list[str]) -> None:
         match first, others:
             case "may-stop", [number, container_id, mode, name] if name != self._name:
-                agreed = self._let_stop(container_id, wish=mode == "wish")
-                self._answer(f"vote {number} {'yes' if agreed else 'no'} {self._name}")
+                agreed = self._gateway.let_stop(container_id, wish=mode == "wish")
+                said = "yes" if agreed else "no"
+                self._answers.begin(self._say(f"vote {number} {said} {self._name}"))
             case "vote", [number, said, name] if number in self._votes:
-                vote = self._votes[number]
-                vote.awaited.discard(name)
-                vote.objected = vote.objected or said != "yes"
-                if vote.objected or not vote.awaited:
-                    vote.over.set()
+                self._votes[number].count(said, name)
             case "given-back", [container_id] if container_id in self._back:
                 self._back[container_id].set()
-
-    def _answer(self, message: str) -> None:
-        if len(self._answers) >= _MOST:
-            return
-        task = asyncio.create_task(self._say(message), name="vote")
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
 
     async def _say(self, message: str) -> None:
         try:
@@ -194,22 +248,21 @@ class StopRights:
     async def _tell(self, message: str) -> None:
         await self._link.look(lambda: self._link.redis.publish(self._channel, message))
 
-    def _key(self, container_id: str) -> str:
-        return f"{_PREFIX}:stop:{container_id}"
-
 
 class StopRight:
     """Held, and renewed, from ``take`` until ``give_back``; owns one task meanwhile."""
 
-    def __init__(self, link: RedisLink, key: str, channel: str, container_id: str) -> None:
+    def __init__(
+        self, link: RedisLink, key: str, token: str, channel: str, container_id: str
+    ) -> None:
         self._link = link
         self._key = key
         self._channel = channel
         self._container_id = container_id
-        self._token = secrets.token_hex(8)
+        self._token = token
         self._renewing: asyncio.Task[None] | None = None
         self._ours_until = -math.inf
-        self._renew = link.redis.register_script(_RENEW)
+        self._renew = link.redis.register_script(RENEW)
         self._return = link.redis.register_script(_GIVE_BACK)
 
     @property
@@ -256,6 +309,10 @@ class StopRight:
             except Away:
                 continue
             self._ours_until = until if renewed else -math.inf
+
+
+def _key(container_id: str) -> str:
+    return f"{_PREFIX}:stop:{container_id}"
 
 
 def _soon() -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import secrets
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any, Protocol
+from typing import Protocol
 
 from app.coordination.company import Company, Member
+from app.coordination.errands import Errands
 from app.coordination.flights import SharedFlights
 from app.coordination.link import Away, RedisLink
 from app.coordination.news import News
@@ -43,7 +42,7 @@ class Together:
         self._realm = realm
         self.link = link
         self.flights = SharedFlights(self.link, prefix=realm, channel=self._channel, name=self.name)
-        self._errands: set[asyncio.Task[None]] = set()
+        self._errands = Errands("errand", _MOST_TAKEN_OVER)
         self._parts = AsyncExitStack()
 
     async def join(self, listener: Listener) -> None:
@@ -59,9 +58,7 @@ class Together:
     async def aclose(self) -> None:
         """Tell what is untold, and leave."""
         await self._parts.aclose()
-        for errand in self._errands:
-            errand.cancel()
-        await asyncio.gather(*self._errands, return_exceptions=True)
+        await self._errands.aclose()
         await self.flights.aclose()
 
     def write(self, line: bytes) -> None:
@@ -70,7 +67,7 @@ class Together:
 
     def tell_pause(self, seconds: float, status: int) -> None:
         """The upstream asked us for quiet: whoever hears it keeps quiet too."""
-        self._do(self._tell(f"pause {seconds:.3f} {status} {self.name}"))
+        self._errands.begin(self._tell(f"pause {seconds:.3f} {status} {self.name}"))
 
     def _hear(self, first: str, others: list[str]) -> None:
         match first, others:
@@ -78,7 +75,7 @@ class Together:
                 self._company.look_now()
             case "landed", [key, name] if not self.flights.heard_of(key) and name != self.name:
                 if self._listener.holds(key):
-                    self._do(self._take_over(key))
+                    self._errands.begin(self._take_over(key))
             case "over", [key, _]:
                 self.flights.heard_of(key)
             case "pause", [seconds, status, name] if name != self.name:
@@ -105,11 +102,3 @@ class Together:
             await self.link.call(lambda: self.link.redis.publish(self._channel, message))
         except Away:
             return
-
-    def _do(self, errand: Coroutine[Any, Any, None]) -> None:
-        if len(self._errands) >= _MOST_TAKEN_OVER:
-            errand.close()
-            return
-        task = asyncio.create_task(errand, name="errand")
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)

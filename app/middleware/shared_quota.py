@@ -10,14 +10,13 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from types import TracebackType
-from typing import Self
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.middleware.quota import ClientQuotas, Tally
+from app.owned_task import OwnsTask
 
 _log = structlog.get_logger(__name__)
 PERIOD = 0.1
@@ -57,13 +56,15 @@ return totals
 """
 
 
-class SharedQuotas:
-    """Keeps ``quotas`` in step with those of the other processes on ``redis``; owns one task.
+class SharedQuotas(OwnsTask):
+    """Keeps ``quotas`` in step with those of the other processes on ``redis`` while it is entered.
 
-    Enter it inside the running loop; leaving tells Redis the last and stops. ``redis`` is closed
+    Leaving tells Redis the last and stops. ``redis`` is closed
     by whoever made it. ``enter`` gives what keeps Redis up while it is told something, or
     ``None``: it sleeps and is being woken, and what was counted waits.
     """
+
+    task_name = "shared-quotas"
 
     def __init__(
         self,
@@ -81,18 +82,8 @@ class SharedQuotas:
         self._add = redis.register_script(_ADD)
         self._period = period
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="shared-quotas")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+    async def __aexit__(self, *left: object) -> None:
+        await super().__aexit__(*left)
         await self.exchange()
 
     async def exchange(self) -> None:

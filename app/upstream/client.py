@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,7 @@ from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 
 from app.errors import UpstreamError, UpstreamRefused, UpstreamTimeout, UpstreamUnreachable
+from app.steps import in_steps
 from app.upstream.body import read_body
 from app.upstream.breaker import BreakerPolicy
 from app.upstream.calls import Calls
@@ -34,7 +35,7 @@ from app.upstream.exchange import (
 from app.upstream.health import UpstreamStatus
 from app.upstream.lie import Lie
 from app.upstream.pacing import parse_retry_after
-from app.upstream.plausible import LARGE, Judgement, judge_body, judge_in_steps, judge_status
+from app.upstream.plausible import LARGE, judge_body, judge_in_steps, judge_status
 
 __all__ = [
     "UpstreamAnswer",
@@ -207,7 +208,7 @@ class UpstreamClient:
         if len(body) < LARGE:
             judgement = judge_body(body, request.envelope)
         else:
-            judgement = await _a_step_at_a_time(judge_in_steps(body, request.envelope))
+            judgement = await in_steps(judge_in_steps(body, request.envelope))
         if judgement.flaw is not None:
             raise Lie(judgement.flaw.kind, judgement.flaw.words)
         if judgement.found is not None and request.label not in self._mismatched:
@@ -218,16 +219,6 @@ class UpstreamClient:
                 expected=request.envelope,
                 found=judgement.found[:80],
             )
-
-
-async def _a_step_at_a_time(steps: Generator[None, None, Judgement]) -> Judgement:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            judgement: Judgement = end.value
-            return judgement
-        await asyncio.sleep(0)
 
 
 class _CleanRequest(aiohttp.ClientRequest):

@@ -23,8 +23,7 @@ from pymongo import MongoClient
 
 from app.cache.sqlite import SqliteStore
 from tests.chaos.disk import SmallDisk, small_disk
-from tests.chaos.workers import workers_of
-from tests.processes import Drawbridge, drawbridge
+from tests.processes import Drawbridge, drawbridge, workers_of
 from tests.real.clock import WallClock
 from tests.real.mongodb import MongoServer
 from tests.real.redis import RedisServer

@@ -10,20 +10,25 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from app.containers.books import Books, Observers, Weigh
 from app.containers.engine import Engine
 from app.containers.fleet import Fleet
-from app.containers.ledger_file import LedgerFile
+from app.containers.ledger import Account
+from app.containers.ledger_file import Ledger, LedgerFile
 from app.containers.lifecycle import State
 from app.containers.policy import FleetPolicy
 from app.metrics import Metrics
+from tests.chaos.disk import small_disk
 from tests.containers.fleets import Counted
 from tests.real.engine import Workshop, engine_events
 from tests.waiting import until
 
 pytestmark = pytest.mark.real("docker")
 
+TROUBLE = "the container books cannot be kept on disk"
+NOTHING = Ledger(0.0, 0.0, {"db": Account(0.0, 0.0)})
 ROUNDING = 0.05
 """Seconds between what the engine writes down and its answer, and between two clocks."""
 
@@ -169,11 +174,11 @@ async def test_a_restart_goes_on_and_tells_the_gap(workshop: Workshop, tmp_path:
     assert first is not None
     left = time.time()
     await until(lambda: time.time() - left > 0.3, what="nobody looks for a while")
+    gone_for = time.time() - left
     async with kept(workshop, tmp_path) as (fleet, books):
-        back = time.time()
         await until(lambda: fleet.is_ready("db"))
         told = await row(books)
-    assert told["unknown_seconds"] >= back - left
+    assert told["unknown_seconds"] > gone_for - ROUNDING
     assert told["awake_seconds"] >= first.accounts["db"].awake
     assert told["woken_for"] == {"a request": 1, "found running": 1}
     assert told["since"] == time.strftime(
@@ -234,3 +239,29 @@ async def test_without_a_disk_the_books_are_in_memory(workshop: Workshop, tmp_pa
         await fleet.ready("db", within=20)
         await books._save()
         assert (await row(books))["wakes"] == {"ready": 1}
+
+
+async def test_a_full_disk_stops_nothing_and_loses_nothing(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.containers.books.SAVE_SECONDS", 0.0)
+    workshop.container("db")
+    with small_disk(tmp_path / "disk") as disk:
+        if disk is None:
+            pytest.skip("nobody may mount a disk here")
+        file = LedgerFile(tmp_path / "disk")
+        with capture_logs() as lines:
+            async with kept(workshop, tmp_path / "disk") as (fleet, books):
+                await fleet.ready("db", within=20)
+                await until(lambda: file.read() is not None)
+                disk.fill()
+                await until(lambda: [one for one in lines if TROUBLE in one["event"]])
+                await fleet.sleep("db")
+                await fleet.ready("db", within=20)
+                assert (await row(books))["wakes"]["ready"] == 2
+                disk.empty()
+                await until(lambda: (file.read() or NOTHING).accounts["db"].wakes == {"ready": 2})
+        assert [one["event"] for one in lines if "books" in one["event"]] == [
+            TROUBLE,
+            "the container books can be written again",
+        ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import time
 from pathlib import Path
 
 import docker.errors
@@ -90,6 +91,7 @@ async def test_without_an_engine_every_call_says_so(tmp_path: Path) -> None:
         engine.unpause("x"),
         engine.wait_down("x", 1),
         engine.logs("x", 0, 1),
+        engine.log_lines("x", 1),
         engine.events((), None),
     ]
     for call in calls:
@@ -141,6 +143,10 @@ async def test_one_container_through_all_calls(workshop: Workshop) -> None:
         assert refused.value.status == 409
         await engine.unpause(made)
         assert "Ready to accept" in await engine.logs(made, 0, 100)
+        lines = await engine.log_lines(made, 100)
+        assert any("Ready to accept" in line.text for line in lines)
+        assert all(abs(line.at - time.time()) < 600 for line in lines)
+        assert await engine.log_lines(made, 1) == lines[-1:]
         await engine.stop(made, 20)
         assert await engine.wait_down(made, 5) is True
         heard = [await stream.next(5) for _ in range(6)]

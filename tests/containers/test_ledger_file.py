@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from app.containers.ledger import Account
 from app.containers.ledger_file import NAME, Ledger, LedgerFile, dump, load
 from app.containers.wake_times import WakeTimes
+from tests.chaos.disk import small_disk
 
 TIMES = WakeTimes().with_one(0.2).with_one(3.0)
 ACCOUNT = Account(
@@ -177,3 +178,37 @@ def test_a_disk_that_fills_up_leaves_the_old_file(
     assert [line["event"] for line in lines] == ["the container books cannot be kept on disk"]
     assert file.read() == LEDGER
     file.release()
+
+
+@pytest.mark.parametrize("locked_before", [True, False])
+def test_a_full_disk_is_told_once_and_written_to_when_there_is_room(
+    tmp_path: Path, locked_before: bool
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        if disk is None:
+            pytest.skip("nobody may mount a disk here")
+        folder = tmp_path / "disk" / "books"
+        before = LedgerFile(folder)
+        assert before.claim()
+        assert before.write(LEDGER)
+        written = before.path.read_bytes()
+        file = before if locked_before else LedgerFile(folder)
+        if not locked_before:
+            before.release()
+        disk.fill()
+        more = Ledger(1.0, 2.0, {f"container{number}": ACCOUNT for number in range(500)})
+        with capture_logs() as lines:
+            assert file.claim()
+            for _ in range(3):
+                assert not file.write(more)
+                assert file.path.read_bytes() == written
+                assert not list(folder.glob("*.new")), "nothing half written is left lying about"
+            assert file.read() == LEDGER
+            disk.empty()
+            assert file.write(more)
+            assert file.read() == more
+        assert [line["event"] for line in lines] == [
+            "the container books cannot be kept on disk",
+            "the container books can be written again",
+        ]
+        file.release()

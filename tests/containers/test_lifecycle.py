@@ -82,7 +82,7 @@ TRANSITIONS: list[tuple[Life, Event, State, tuple[Action, ...]]] = [
     (life_in(State.FAILED, up=True), Yielded(), State.STOPPING, (Action.YIELD,)),
     (life_in(State.FAILED), Yielded(), State.FAILED, ()),
     (life_in(State.ASLEEP), Yielded(), State.ASLEEP, ()),
-    (life_in(State.WAKING), Yielded(), State.WAKING, ()),
+    (life_in(State.WAKING), Yielded(), State.STOPPING, (Action.YIELD,)),
     (life_in(State.STOPPING, run="r"), Kept(7, "r"), State.AWAKE, ()),
     (life_in(State.STOPPING, run="r"), Kept(6, "r"), State.STOPPING, ()),
     (life_in(State.STOPPING, run="r"), Kept(7, "s"), State.WAKING, (Action.PROBE,)),
@@ -173,6 +173,14 @@ def test_a_need_during_a_stop_is_kept_until_it_is_down() -> None:
 def test_a_kill_while_it_wakes_is_waited_for_and_then_woken_again() -> None:
     life, _ = after(life_in(State.WAKING, wanted=True), Killed())
     assert after(life, StopEnded(life.attempt))[1] == (Action.START,)
+
+
+def test_one_that_another_stops_since_before_we_came_is_woken_when_somebody_needs_it() -> None:
+    for wanted, then in ((True, Action.START), (False, None)):
+        life, actions = after(life_in(State.WAKING, wanted=wanted, up=True), Yielded())
+        assert (life.state, actions) == (State.STOPPING, (Action.YIELD,))
+        assert after(life, StopEnded(life.attempt))[1] == ((then,) if then else ())
+        assert after(life, Kept(life.attempt, "r"))[1] == (Action.PROBE,)
 
 
 def test_one_that_was_started_by_hand_and_killed_is_not_woken_for_nobody() -> None:

@@ -11,4 +11,5 @@ async def test_alone_one_may_always_stop() -> None:
         assert right is not None
         assert right.holds
         await right.give_back()
+    assert not await Nobody().is_taken("db")
     await Nobody().given_back("db")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -27,13 +27,14 @@ __all__ = ["redis_process", "redis_server"]
 pytestmark = pytest.mark.real("redis")
 
 Opened = Callable[[int], AbstractAsyncContextManager[list[Fleet]]]
+Joined = Callable[[AsyncExitStack], Awaitable[tuple[Fleet, StopRights]]]
 
 
 @pytest.fixture
-def gateways(
+def joined(
     workshop: Workshop, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> Opened:
-    """So many gateways on the engine of the tests, which meet at a Redis that nobody else uses."""
+) -> Joined:
+    """One gateway more on the engine of the tests, at a Redis that nobody else uses."""
     monkeypatch.setattr(company, "BEAT", 0.1)
     redis_server.kill()
     redis_server.start()
@@ -41,17 +42,28 @@ def gateways(
         idle_timeout=600.0, startup_timeout=20.0, check_interval=600.0, scope=(workshop.case,)
     )
 
+    async def join(parts: AsyncExitStack) -> tuple[Fleet, StopRights]:
+        redis = await parts.enter_async_context(connect(redis_server.url))
+        rights = StopRights(RedisLink(redis, OpenDoor(), time.monotonic))
+        parts.push_async_callback(rights.aclose)
+        fleet = Fleet(Engine(workshop.run.host), policy, peers=rights)
+        await parts.enter_async_context(fleet)
+        await rights.join(fleet)
+        return fleet, rights
+
+    return join
+
+
+@pytest.fixture
+def gateways(joined: Joined) -> Opened:
+    """So many gateways, which know of each other."""
+
     @asynccontextmanager
     async def opened(count: int) -> AsyncIterator[list[Fleet]]:
         async with AsyncExitStack() as parts:
             fleets, meetings = [], []
             for _ in range(count):
-                redis = await parts.enter_async_context(connect(redis_server.url))
-                rights = StopRights(RedisLink(redis, OpenDoor(), time.monotonic))
-                parts.push_async_callback(rights.aclose)
-                fleet = Fleet(Engine(workshop.run.host), policy, peers=rights)
-                await parts.enter_async_context(fleet)
-                await rights.join(fleet.let_stop)
+                fleet, rights = await joined(parts)
                 fleets.append(fleet)
                 meetings.append(rights)
             await until(lambda: all(len(one.gateways) == count for one in meetings))
@@ -125,6 +137,23 @@ async def test_a_request_at_one_during_the_stop_of_another_is_served(
         await asyncio.gather(sleeping, return_exceptions=True)
     actions = [action for action, _ in workshop.events("start", "kill", "die")]
     assert actions == ["start", "kill", "die", "start"]
+    assert workshop.state(made) == "running"
+
+
+async def test_a_gateway_that_starts_during_the_stop_of_another_lets_nobody_through(
+    workshop: Workshop, gateways: Opened, joined: Joined
+) -> None:
+    made = workshop.container("db", command=SLOW_STOP)
+    async with gateways(2) as fleets, AsyncExitStack() as parts:
+        await all_awake(fleets)
+        sleeping = asyncio.create_task(fleets[0].sleep("db"))
+        await until(lambda: workshop.count("kill", made) == 1)
+        newcomer, _ = await joined(parts)
+        assert workshop.state(made) == "running", "the stop is under way"
+        await newcomer.ready("db", within=20)
+        actions = [action for action, _ in workshop.events("start", "kill", "die")]
+        assert actions == ["start", "kill", "die", "start"]
+        await asyncio.gather(sleeping, return_exceptions=True)
     assert workshop.state(made) == "running"
 
 

@@ -13,8 +13,6 @@ from structlog.testing import capture_logs
 from app.containers.fleet import Fleet
 from app.containers.idle import Keeper
 from app.containers.lifecycle import State
-from app.containers.veto import VetoUrl
-from app.containers.veto_round import http_status
 from app.errors import ContainerError
 from tests.containers.fleets import Opened
 from tests.real.engine import Workshop
@@ -244,19 +242,6 @@ async def test_use_that_begins_while_a_veto_is_asked_is_respected(
         assert await checking == []
         assert fleet.view("job").state is State.AWAKE
     assert workshop.count("kill", made) == 0
-
-
-async def test_what_is_not_http_is_no_answer() -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"hello\r\n")
-        writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        with pytest.raises(ValueError, match="does not speak HTTP"):
-            await http_status("127.0.0.1", port, VetoUrl(None, 0, "/"))
-    with pytest.raises(OSError, match="Connect call failed"):
-        await http_status("127.0.0.1", port, VetoUrl(None, 0, "/"))
 
 
 @on_an_engine

@@ -101,12 +101,12 @@ def follows(process: Process) -> bool:
 
 def die(process: Process, task: asyncio.Task[str]) -> None:
     """End as SIGKILL does: nothing is given back."""
-    process.together.flights._begin = forget  # type: ignore[method-assign]
+    process.together.flights._landings.begin = forget  # type: ignore[method-assign]
     task.cancel()
 
 
-def forget(landing: Coroutine[Any, Any, None]) -> None:
-    landing.close()
+def forget(errand: Coroutine[Any, Any, None]) -> None:
+    errand.close()
 
 
 async def test_a_leader_that_is_stopped_gives_the_lead_back(redis_server: RedisServer) -> None:

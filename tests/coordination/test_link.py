@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -66,3 +67,23 @@ async def test_asleep_it_is_woken_by_a_call_and_not_by_a_look(redis_server: Redi
         assert await link.call(redis.ping)
         assert not link.is_away
     assert door.leases == 0
+
+
+async def test_whoever_is_cancelled_ends_whatever_the_client_does_just_then(
+    redis_server: RedisServer,
+) -> None:
+    async with connect(redis_server.url) as redis:
+        link = RedisLink(redis, OpenDoor(), Clock())
+
+        async def ask_on_and_on() -> None:
+            while True:
+                await link.call(redis.ping)
+
+        for number in range(1_500):
+            asking = asyncio.create_task(ask_on_and_on())
+            for _ in range(number % 75):
+                await asyncio.sleep(0)
+            asking.cancel()
+            done, _ = await asyncio.wait({asking}, timeout=5)
+            asking.cancel()
+            assert done, f"it goes on after {number % 75} passes of the loop"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from redis import Redis
 
 from app.coordination import company, rights
+from app.coordination.company import Company
 from app.coordination.link import OpenDoor, RedisLink, connect
 from app.coordination.rights import StopRight, StopRights
 from tests.cache.doubles import SwitchedGate
@@ -36,25 +38,41 @@ class Gateway:
     rights: StopRights
     uses: set[str] = field(default_factory=set)
     asked: list[tuple[str, bool]] = field(default_factory=list)
+    yielded: list[str] = field(default_factory=list)
+    when_asked: Callable[[], None] = lambda: None
 
     def let_stop(self, container_id: str, *, wish: bool) -> bool:
         self.asked.append((container_id, wish))
+        self.when_asked()
         return container_id not in self.uses
+
+    def container_ids(self) -> list[str]:
+        return ["cache", "db"]
+
+    def yield_to_stop(self, container_id: str) -> None:
+        self.yielded.append(container_id)
 
 
 @asynccontextmanager
 async def gateways(url: str, count: int = 2) -> AsyncIterator[list[Gateway]]:
     async with AsyncExitStack() as parts:
-        made = []
-        for _ in range(count):
-            redis = await parts.enter_async_context(connect(url))
-            gateway = Gateway(StopRights(RedisLink(redis, OpenDoor(), time.monotonic)))
-            parts.push_async_callback(gateway.rights.aclose)
-            await gateway.rights.join(gateway.let_stop)
-            made.append(gateway)
+        made = [await joined(parts, url) for _ in range(count)]
         await until(lambda: all(len(one.rights.gateways) == count for one in made))
         await until(lambda: all(one.rights.news.listening for one in made))
         yield made
+
+
+async def joined(parts: AsyncExitStack, url: str) -> Gateway:
+    redis = await parts.enter_async_context(connect(url))
+    gateway = Gateway(StopRights(RedisLink(redis, OpenDoor(), time.monotonic)))
+    parts.push_async_callback(gateway.rights.aclose)
+    await gateway.rights.join(gateway)
+    return gateway
+
+
+def company_of(gateway: Gateway) -> Company:
+    assert gateway.rights._company is not None
+    return gateway.rights._company
 
 
 async def granted(gateway: Gateway, container_id: str = "db") -> StopRight:
@@ -136,11 +154,73 @@ async def test_one_who_does_not_answer_but_lives_is_not_passed_over(
 
 async def test_the_dead_are_not_waited_for(redis_server: RedisServer) -> None:
     async with gateways(redis_server.url) as (one, dead):
-        assert dead.rights._company is not None
-        for task in (dead.rights._company._task, dead.rights.news._task):
+        for task in (company_of(dead)._task, dead.rights.news._task):
             task.cancel()
         await until(lambda: len(one.rights.gateways) == 1)
         right = await granted(one)
+        await right.give_back()
+
+
+async def test_one_who_comes_later_is_told_before_it_lets_anybody_in(
+    redis_server: RedisServer,
+) -> None:
+    async with gateways(redis_server.url) as (one, two), AsyncExitStack() as parts:
+        right = await granted(one)
+        late = await joined(parts, redis_server.url)
+        assert late.yielded == ["db"]
+        assert two.yielded == one.yielded == []
+        assert await late.rights.is_taken("db")
+        assert not await one.rights.is_taken("db"), "its own right is none of another"
+        await right.give_back()
+        assert not await late.rights.is_taken("db")
+
+
+async def test_one_who_was_taken_for_dead_is_told_when_it_is_back(
+    redis_server: RedisServer,
+) -> None:
+    async with gateways(redis_server.url) as (one, cut_off):
+        company_of(cut_off)._task.cancel()
+        await until(lambda: len(one.rights.gateways) == 1)
+        right = await granted(one)
+        assert cut_off.asked == []
+        company_of(cut_off)._task = asyncio.create_task(company_of(cut_off)._run())
+        await until(lambda: "db" in cut_off.yielded)
+        await right.give_back()
+
+
+async def test_one_who_comes_during_the_vote_is_asked_as_well(redis_server: RedisServer) -> None:
+    async with gateways(redis_server.url) as (one, two):
+        with Redis.from_url(redis_server.url) as redis:
+
+            def somebody_comes() -> None:
+                redis.zadd("drawbridge:containers:processes", {"late": 1000 * time.time()})
+
+            two.when_asked = somebody_comes
+            assert await one.rights.ask("db", wish=True) is None
+        assert two.asked[0] == ("db", True)
+
+
+async def test_a_redis_that_forgot_who_is_there_is_not_believed_at_once(
+    redis_server: RedisServer,
+) -> None:
+    async with gateways(redis_server.url) as (one, user):
+        user.uses = {"db"}
+        company_of(user)._task.cancel()
+        redis_server.kill()
+        await until(lambda: one.rights._link.is_away)
+        redis_server.start()
+        await until(lambda: len(one.rights.gateways) == 1 and not one.rights._link.is_away)
+        asking = asyncio.create_task(one.rights.ask("db", wish=True))
+        company_of(user)._task = asyncio.create_task(company_of(user)._run())
+        assert await asking is None
+
+
+async def test_without_redis_nothing_is_known_to_be_taken(redis_server: RedisServer) -> None:
+    async with gateways(redis_server.url) as (one, two):
+        right = await granted(one)
+        redis_server.kill()
+        assert not await two.rights.is_taken("db")
+        redis_server.start()
         await right.give_back()
 
 

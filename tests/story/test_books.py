@@ -83,7 +83,8 @@ async def test_a_crash_loses_little_and_the_gap_is_told(tmp_path: Path, workshop
 async def test_a_monitor_is_told_asleep_and_keeps_nobody_up(
     tmp_path: Path, workshop: Workshop
 ) -> None:
-    made = workshop.container("cellar", labels={"idle-timeout": "500ms"})
+    # Long enough for a command on a busy machine to end before it sleeps again.
+    made = workshop.container("cellar", labels={"idle-timeout": "5s"})
     with gateway_of(tmp_path, workshop) as gateway:
         url = f"{gateway.url()}/health/containers/cellar"
         await until(lambda: state(gateway, "cellar") == "asleep", what="the gateway sees it")

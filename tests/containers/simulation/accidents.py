@@ -28,7 +28,7 @@ def befall(world: World, happening: Happening) -> None:
         case "wall":
             world.clock.wall_step += (size - 0.5) * 7200
             world.journal.write("wall", detail=world.clock.wall_step)
-        case "gateway dies":
+        case "gateway dies" | "gateway restarts":
             world.begin(lambda: _restart_gateway(world, happening))
         case "redis away" | "deaf peer":
             _peers(world, happening)
@@ -70,9 +70,9 @@ def _wake(world: World, happening: Happening) -> None:
 
 
 async def _restart_gateway(world: World, happening: Happening) -> None:
-    gateway = world.gateways[happening.gateway]
-    await gateway.die()
-    await asyncio.sleep(8 * happening.size * happening.size)
+    gateway, politely = world.gateways[happening.gateway], happening.what == "gateway restarts"
+    await gateway.die(politely=politely)
+    await asyncio.sleep((2 if politely else 8) * happening.size * happening.size)
     if gateway.fleet is None:
         await gateway.start()
 
@@ -86,12 +86,12 @@ def _peers(world: World, happening: Happening) -> None:
         return
     gateway = world.gateways[happening.gateway]
     if world.plan.gateways > 1 and gateway.fleet is not None:
-        fleet = gateway.fleet
-        redis.voters[gateway.name] = None
+        fleet, peer = gateway.fleet, gateway.peer
+        redis.voters[peer] = None
 
         def hears_again() -> None:
             if gateway.fleet is fleet:
-                redis.join(gateway.name, fleet.let_stop)
+                redis.join(peer, fleet)
 
         world.clock.call_later(seconds, hears_again)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.containers.observed import Inspected, Listed, Standing
+from app.containers.run_log import LogLine
 
 Trouble = Literal["", "refused", "no image", "dies", "deaf"]
 
@@ -43,7 +44,7 @@ class Box:
     served: bool = False
     started_at: float = -1.0
     finished_at: float = -1.0
-    line_at: float = -1.0
+    lines: list[LogLine] = field(default_factory=list)
     exit_code: int = 0
     oom_killed: bool = False
     health: str | None = None
@@ -70,9 +71,9 @@ class Box:
             return True
         return not self.manners.trouble and not self.manners.ready_in
 
-    def wrote_since(self, since: float) -> bool:
-        """Whether a line in its log, stamped by the wall clock, says that it is ready."""
-        return self.line_at > since
+    def wrote(self, text: str, wall: float) -> None:
+        """A line in its log, stamped by the wall clock."""
+        self.lines.append(LogLine(repr(wall), wall, text))
 
     def cpu_seconds(self, now: float) -> float:
         """Used so far: busy, it uses all of a core."""

@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 
 from app.containers.engine import CALL_SECONDS, START_SECONDS
 from app.containers.observed import EngineError, EngineTimeout, Inspected, Listed
+from app.containers.run_log import LogLine
 from app.containers.veto import Sample
 from tests.containers.simulation.engine import FakeEngine, Reply
 from tests.containers.simulation.events import Subscription
@@ -86,10 +87,13 @@ class Client:
 
     async def logs(self, container_id: str, since: float, lines: int) -> str:
         """What it wrote since then by the wall clock: ``ready`` once it is."""
-        box = self._engine.find
-        return await self._ask(
-            str, CALL_SECONDS, lambda: "ready" if box(container_id).wrote_since(since) else ""
-        )
+        wrote = await self.log_lines(container_id, lines)
+        return "\n".join(line.text for line in wrote if line.at > since)
+
+    async def log_lines(self, container_id: str, lines: int) -> Sequence[LogLine]:
+        """The last that it wrote."""
+        find = self._engine.find
+        return await self._ask(list, CALL_SECONDS, lambda: find(container_id).lines[-lines:])
 
     async def events(self, labels: Sequence[str], since: float | None) -> Subscription:
         """From now on, and since."""

@@ -290,7 +290,7 @@ class FakeEngine:
         if box.run != run or not box.is_up or box.served:
             return
         box.served = True
-        box.line_at = self.clock.wall()
+        box.wrote("ready", self.clock.wall())
         self.journal.write("ready", box.name)
         if box.health is not None:
             self.flap(box, "healthy")

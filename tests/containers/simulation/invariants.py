@@ -171,7 +171,9 @@ class Invariants:
 
     def _was_asked(self, record: Record) -> None:
         self._asked[record.by] = record
-        self._needs(record)
+        if (record.by.partition("/")[0], record.name) in self._states:
+            # Who asks for what nobody has heard of there uses nothing that it would need.
+            self._needs(record)
 
     def _needs(self, record: Record) -> None:
         gateway = record.by.partition("/")[0]
@@ -206,9 +208,10 @@ class Invariants:
             ago = record.at - box.lost_at
             whose = f"{name}, lost to {box.lost_by} {ago:.3f} s ago"
             if box.lost_by.startswith("gate"):
-                # One that starts while a stop is under way, begun by itself before it died,
-                # is told by nobody: the engine says "running" (docs/decisions/0016).
-                if box.lost_at > self._alive_since[record.by.partition("/")[0]]:
+                # One that starts while a stop is under way, begun by one that has died since (be it
+                # itself), is told by nobody: the engine says "running" (docs/decisions/0016).
+                asker = record.by.partition("/")[0]
+                if box.lost_at > min(self._alive_since[asker], self._alive_since[box.lost_by]):
                     self._fail(f"{record.by} was let through to {whose}")
             elif ago > self._blind and not self._is_unknowable(box):
                 self._fail(f"{record.by} was let through to {whose}, long ago")

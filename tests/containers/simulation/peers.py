@@ -1,7 +1,7 @@
 """What several gateways agree on through Redis, in virtual time: the right to stop a container.
 
 A model of ``app/coordination/rights.py``: one holder at a time, who asks everybody that lives, and
-whose right runs out when it has not been heard of for ``LEASE`` seconds.
+whose right runs out when it has not been heard of for ``LEASE`` seconds. Who comes later looks.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Protocol
 
-from app.coordination.rights import LEASE, VOTE
+from app.coordination.rights import LEASE, VOTE, Gateway
 from tests.containers.simulation.clock import VirtualClock
 
 SURE = 0.8 * LEASE
@@ -20,27 +19,28 @@ FORGOTTEN_AFTER = 5.0
 """Seconds for which one that died is still waited for."""
 
 
-class Voter(Protocol):
-    """``Fleet.let_stop``."""
-
-    def __call__(self, container_id: str, *, wish: bool) -> bool: ...
-
-
 class Redis:
     """What is in there, who is there, and whether it can be reached."""
 
     def __init__(self, clock: VirtualClock, rng: random.Random) -> None:
         self.clock = clock
         self.away = False
-        self.voters: dict[str, Voter | None] = {}
+        self.voters: dict[str, Gateway | None] = {}
         """By gateway; ``None`` does not answer."""
-        self._held: dict[str, object] = {}
+        self._held: dict[str, Held] = {}
         self._changed = asyncio.Event()
         self._rng = rng
 
-    def join(self, gateway: str, voter: Voter) -> None:
-        """From now on it is asked."""
+    def join(self, gateway: str, voter: Gateway) -> None:
+        """From now on it is asked; what was granted before, it is told."""
         self.voters[gateway] = voter
+        for container_id in voter.container_ids():
+            if self.holder(container_id) not in (None, gateway):
+                voter.yield_to_stop(container_id)
+
+    def leave(self, gateway: str) -> None:
+        """It says good-bye."""
+        self.voters.pop(gateway, None)
 
     def die(self, gateway: str) -> None:
         """It does not answer any more, and is forgotten after a while."""
@@ -51,14 +51,19 @@ class Redis:
         """There, or back."""
         await asyncio.sleep(self._rng.choice((0.0, 0.001, 0.02)))
 
-    def take(self, container_id: str, holder: object) -> bool:
+    def holder(self, container_id: str) -> str | None:
+        """Whose right it is now."""
+        held = self._held.get(container_id)
+        return None if held is None else held.name
+
+    def take(self, container_id: str, holder: Held) -> bool:
         """Whether it is the holder's now."""
         if self.away or container_id in self._held:
             return False
         self._held[container_id] = holder
         return True
 
-    def give_back(self, container_id: str, holder: object) -> None:
+    def give_back(self, container_id: str, holder: Held) -> None:
         """Unless somebody else has it."""
         if self._held.get(container_id) is holder:
             del self._held[container_id]
@@ -80,7 +85,8 @@ class Redis:
 
 
 class Rights:
-    """The ``Peers`` of one gateway; ``alive`` says whether it still renews what it holds."""
+    """The ``Peers`` of one gateway in one life; ``alive`` says whether it still renews what it
+    holds."""
 
     def __init__(self, redis: Redis, name: str, alive: Callable[[], bool]) -> None:
         self._redis = redis
@@ -89,7 +95,7 @@ class Rights:
 
     async def ask(self, container_id: str, *, wish: bool) -> Held | None:
         """The right to stop it, if all others agree."""
-        held = Held(self._redis, container_id, self._alive)
+        held = Held(self._redis, container_id, self._name, self._alive)
         await self._redis.latency()
         if not self._redis.take(container_id, held):
             return None
@@ -105,17 +111,25 @@ class Rights:
         return None
 
     async def _all_agree(self, container_id: str, wish: bool) -> bool:
-        for name, voter in tuple(self._redis.voters.items()):
-            if name == self._name:
-                continue
+        asked = {self._name}
+        while others := [name for name in self._redis.voters if name not in asked]:
+            for name in others:
+                voter = self._redis.voters.get(name)
+                await self._redis.latency()
+                if voter is None or self._redis.away or self._redis.voters.get(name) is not voter:
+                    await asyncio.sleep(VOTE)
+                    return False
+                if not voter.let_stop(container_id, wish=wish):
+                    return False
+                asked.add(name)
             await self._redis.latency()
-            if voter is None or self._redis.away or self._redis.voters.get(name) is not voter:
-                await asyncio.sleep(VOTE)
-            elif voter(container_id, wish=wish):
-                continue
-            return False
-        await self._redis.latency()
         return True
+
+    async def is_taken(self, container_id: str) -> bool:
+        """Whether another has the right; while Redis is away nobody can say."""
+        await self._redis.latency()
+        holder = self._redis.holder(container_id)
+        return not self._redis.away and holder not in (None, self._name)
 
     async def given_back(self, container_id: str) -> None:
         """Returns when nobody has the right."""
@@ -125,7 +139,10 @@ class Rights:
 class Held:
     """The right to stop one container."""
 
-    def __init__(self, redis: Redis, container_id: str, alive: Callable[[], bool]) -> None:
+    def __init__(
+        self, redis: Redis, container_id: str, name: str, alive: Callable[[], bool]
+    ) -> None:
+        self.name = name
         self._redis = redis
         self._container_id = container_id
         self._alive = alive

@@ -44,7 +44,8 @@ _BY_HAND = {
     "restart": 1,
 }
 _ENGINE = {"cut": 2, "hang": 1, "engine restart": 1, "live restore": 1}
-_GATEWAY = {"gateway dies": 3}
+_GATEWAY = {"gateway dies": 2, "gateway restarts": 2}
+_COMING = {"gateway dies": 8, "gateway restarts": 12, "sleep": 14}
 _PEERS = {"redis away": 2, "deaf peer": 1}
 _CLOCK = {"wall": 2}
 _LOUD = Noise(lost=0.15, doubled=0.15, late=0.3)
@@ -56,9 +57,12 @@ KINDS: dict[str, tuple[dict[str, int], Noise]] = {
     "by hand": (_BY_HAND | _CLOCK, Noise()),
     "engine": (_ENGINE, Noise()),
     "gateway": (_GATEWAY | _PEERS, Noise()),
+    "newcomers": (_COMING, Noise()),
     "everything": (_MANNERS | _BY_HAND | _ENGINE | _GATEWAY | _PEERS | _CLOCK, _LOUD),
 }
 """What can happen besides use, by the kind of schedule, and how the events come."""
+_SEVERAL = {"calm": 0.15, "gateway": 0.5, "newcomers": 0.9, "everything": 0.15}
+"""How many of the schedules have more than one gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,8 @@ def draw(seed: int, kind: str | None = None) -> Plan:
     drawn = rng.choice(tuple(KINDS))
     kind = kind or drawn
     accidents, noise = KINDS[kind]
-    boxes = _boxes(rng, READY if "wall" not in accidents else READY[:2])
-    several = kind in ("calm", "gateway", "everything") and rng.random() < 0.15
+    boxes = _boxes(rng, READY)
+    several = kind in _SEVERAL and rng.random() < _SEVERAL[kind]
     gateways = rng.randint(2, 3) if several else 1
     deck = _IN_USE | accidents
     whats = rng.choices(tuple(deck), tuple(deck.values()), k=rng.choice((2, 3, 4, 5, 6, 8, 10)))

@@ -222,5 +222,6 @@ def test_a_line_is_in_the_log_since_it_was_written() -> None:
         assert not await bench.client.wait_down(bench.box.id, 1.0)
         assert await bench.client.logs(bench.box.id, before, 10) == "ready"
         assert await bench.client.logs(bench.box.id, bench.clock.wall(), 10) == ""
+        assert [line.text for line in await bench.client.log_lines(bench.box.id, 1)] == ["ready"]
 
     bench.clock.play(play())

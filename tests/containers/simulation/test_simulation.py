@@ -11,10 +11,12 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from tests.containers.simulation.plan import KINDS, draw
+from tests.containers.simulation.box import Manners
+from tests.containers.simulation.plan import KINDS, BoxPlan, Happening, draw
 from tests.containers.simulation.play import play, play_many, shrink
 
 SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "100000"))
@@ -52,6 +54,34 @@ def test_a_seed_says_all_that_happens(kind: str) -> None:
     for seed in range(20):
         once, again = play(draw(seed, kind)), play(draw(seed, kind))
         assert once.records == again.records
+
+
+def test_one_who_comes_during_a_stop_lets_nobody_through() -> None:
+    plan = draw(3, "gateway")
+    labels = {"drawbridge.ready": "running", "drawbridge.idle-timeout": "5"}
+    labels |= {"drawbridge.enable": "true", "drawbridge.sleep": "stop"}
+    box = BoxPlan(
+        "a",
+        labels,
+        Manners(ends_in=3.0),
+        needs=(),
+        idle_timeout=5.0,
+        runs=True,
+        stays=False,
+        health=False,
+        vetoes=False,
+    )
+    steps = (
+        Happening(1.0, "gateway restarts", "a", 1, 0.9),
+        Happening(2.0, "sleep", "a", 0, 0.0),
+        Happening(3.5, "request", "a", 1, 0.9),
+    )
+    played = play(replace(plan, boxes=(box,), gateways=2, happenings=steps))
+    assert not played.wrong
+    stages = [one for one in played.records if one.what in ("stop begun", "down", "through")]
+    assert [one.what for one in stages[:3]] == ["stop begun", "down", "through"]
+    lives = [one for one in played.records if one.what == "gateway" and one.by == "gate1"]
+    assert stages[0].at < lives[2].at < stages[1].at, "it came during the stop"
 
 
 def test_fewer_steps_are_the_beginning_of_the_same_schedule() -> None:

@@ -17,6 +17,7 @@ from app.containers.events import LeasesCounted, StopEnded, WakeEnded
 from app.containers.fleet import Fleet
 from app.containers.lifecycle import Life
 from app.containers.work import Job
+from tests.containers.simulation.peers import Rights
 from tests.containers.simulation.plan import draw
 from tests.containers.simulation.play import play
 
@@ -146,6 +147,13 @@ def a_gate_that_stays_open(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lifecycle, "_yielded", lambda life, *_: (life, ()))
 
 
+def a_newcomer_that_is_not_told(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(self: Rights, container_id: str) -> bool:
+        return False
+
+    patch.setattr(Rights, "is_taken", nothing)
+
+
 def ready_without_a_probe(patch: pytest.MonkeyPatch) -> None:
     async def at_once(engine: Any, container_id: str, *_: object, **__: object) -> object:
         return await engine.inspect(container_id)
@@ -191,6 +199,7 @@ BROKEN: tuple[tuple[Break, str], ...] = (
     (never_idle, "calm"),
     (others_not_asked, "gateway"),
     (a_gate_that_stays_open, "gateway"),
+    (a_newcomer_that_is_not_told, "newcomers"),
     (ready_without_a_probe, "calm"),
     (a_stop_that_is_not_waited_for, "calm"),
     (a_new_name_not_looked_for, "by hand"),

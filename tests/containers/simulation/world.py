@@ -50,22 +50,35 @@ class Gateway:
             clock=world.clock.time,
             wall=world.clock.wall,
             rng=world.rng,
-            peers=Rights(world.redis, self.name, lambda: self.lives == life and bool(self.fleet)),
+            peers=Rights(
+                world.redis,
+                self.peer,
+                lambda: self.lives == life and self.fleet is not None,
+            ),
         )
         fleet.watch(self._note)
         self.fleet = fleet
         if world.plan.gateways > 1:
-            world.redis.join(self.name, fleet.let_stop)
+            world.redis.join(self.peer, fleet)
         world.journal.write("gateway", by=self.name, detail="starts")
         await fleet.__aenter__()
 
-    async def die(self) -> None:
-        """As with SIGKILL: nobody is told, and who was served is cut off."""
+    @property
+    def peer(self) -> str:
+        """What the others call it, in this life."""
+        return f"{self.name}.{self.lives}"
+
+    async def die(self, *, politely: bool = False) -> None:
+        """As with SIGKILL: nobody is told, and who was served is cut off. ``politely``: the other
+        gateways know."""
         fleet, self.fleet = self.fleet, None
         if fleet is None:
             return
         self.world.journal.write("gateway", by=self.name, detail="dies")
-        self.world.redis.die(self.name)
+        if politely:
+            self.world.redis.leave(self.peer)
+        else:
+            self.world.redis.die(self.peer)
         self.world.users.cut(self.name)
         await fleet.__aexit__(None, None, None)
 
