@@ -83,7 +83,7 @@ DEFINITIONS = (
     _static("avatars", by_id=False),
     _static("clan-tiers"),
     _static("shop-items", key="tokenId"),
-    Collection("promotions", "promotions-by-id", fan=("id", _PROMOTIONS)),
+    Collection("promotions", "promotions-by-id", fan=("id", _PROMOTIONS), served=True),
 )  # fmt: skip
 ITEMS = _static("items", flags=("isAvailable", "isSellableToShop"), key="tokenId")
 CLANS = Collection(

@@ -112,7 +112,8 @@ class Shelf:
             self._set_aside(generation, f"{generation.rows} rows are more than {MOST_ROWS}")
             return
         rows = await self._rows(collection.name)
-        if await self._store.generation(collection.name) != generation:
+        newest = await self._store.generation(collection.name)
+        if newest is None or newest.number != generation.number:
             # Another one was committed in between, and these may be rows of both.
             self._noticed.set()
             return

@@ -1,8 +1,7 @@
 """Finding out in which forms questions may be answered from records: by asking the upstream too.
 
 What is found is kept among the facts of a generation: the forms that are ``proved``, each with the
-wall time; those in which it ``differs``; the ``content_type`` that answers come with; and
-``tried_at``, when all were gone through last.
+wall time; those in which it ``differs``; and ``tried_at``, when all were gone through last.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from app.sync.source import Source
 _log = structlog.get_logger(__name__)
 GOOD_FOR, PAUSE = 86_400.0, 3_600.0
 """Seconds for which a form stays proved, and between two times that all are gone through."""
+_KEPT = ("proved", "differs", "tried_at")
 _STEP = 200
 """Rows that are read before others may run."""
 
@@ -49,6 +49,7 @@ class Proof:
             return {}
         before = await self._store.generation(collection.name)
         known = {} if before is None else before.facts
+        known = {name: known[name] for name in _KEPT if name in known}
         now = self._wall()
         if 0 <= now - known.get("tried_at", -math.inf) < PAUSE:
             return known
@@ -77,7 +78,7 @@ class Proof:
         same = answer.status == 200 and is_same(
             ours, answer.body, snapshot.collection.key, exactly=exactly
         )
-        finding.note(trial.form, same, answer.content_type)
+        finding.note(trial.form, same)
 
 
 class _Finding:
@@ -88,17 +89,15 @@ class _Finding:
         self._now = now
         self._proved: dict[str, float] = dict(known.get("proved", {}))
         self._differs: list[str] = list(known.get("differs", []))
-        self._content_type: str | None = known.get("content_type")
 
     def is_settled(self, form: str) -> bool:
         """Whether it was proved not long ago."""
         return 0 <= self._now - self._proved.get(form, -math.inf) < GOOD_FOR
 
-    def note(self, form: str, same: bool, content_type: str) -> None:
+    def note(self, form: str, same: bool) -> None:
         """The upstream answered the same, or not."""
         if same:
             self._proved[form] = self._now
-            self._content_type = content_type
             self._differs = [one for one in self._differs if one != form]
             return
         self._proved.pop(form, None)
@@ -108,12 +107,7 @@ class _Finding:
 
     def facts(self, tried_at: float) -> Mapping[str, Any]:
         """All of it, for the next generation."""
-        return {
-            "proved": self._proved,
-            "differs": self._differs,
-            "content_type": self._content_type,
-            "tried_at": tried_at,
-        }
+        return {"proved": self._proved, "differs": self._differs, "tried_at": tried_at}
 
 
 async def _read(rows: Sequence[bytes]) -> list[Mapping[str, Any]]:
