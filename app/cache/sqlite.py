@@ -251,6 +251,9 @@ class SqliteStore:
         """Return if the file can be read and written now, see ``ResponseStore.ping``."""
         await self._write(_touch, self._timeout)
 
+    def disconnect(self) -> None:
+        """Nothing to do: a file has no server."""
+
     async def aclose(self) -> None:
         self._closed = True
         try:
