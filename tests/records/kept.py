@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from app.cache.key import RequestKey
+from app.errors import StoreUnavailable
 from app.kingdom.catalogue import OPERATIONS
 from app.kingdom.collections import Collection
 from app.kingdom.operation import Operation
+from app.records.schema import MIGRATIONS
 from app.records.snapshot import Snapshot
+from app.records.sqlite import SqliteRecords
 from app.records.store import Generation, RecordStore, Version
 from app.sandbox.app import Sandbox
+from app.storage.sqlite_file import SqliteFile
 from app.sync.forms import Trial
 from app.sync.proof import Proof
 from app.sync.run import CollectionRun, Means
@@ -47,6 +52,26 @@ class SandboxSource:
         path, _, query = target.partition("?")
         heard = await call(self.sandbox, http_scope(path, query_string=query.encode()))
         return Answer(heard.status, heard.headers["content-type"], heard.body, 0.01)
+
+
+class Records(SqliteRecords):
+    """A store in ``path`` that counts what it is asked, and can be told that it cannot."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(SqliteFile(path, MIGRATIONS), wall=lambda: NOW)
+        self.broken = False
+        self.looks = 0
+        self.scans = 0
+
+    async def generations(self) -> list[Generation]:
+        self.looks += 1
+        if self.broken:
+            raise StoreUnavailable("the store is away")
+        return await super().generations()
+
+    async def scan(self, collection: str, *, after: str | None, limit: int) -> list[Version]:
+        self.scans += 1
+        return await super().scan(collection, after=after, limit=limit)
 
 
 async def bring(store: RecordStore, source: Source, collection: Collection) -> Generation:

@@ -29,8 +29,7 @@ from app.records.snapshot import Snapshot
 from app.sandbox.app import create_sandbox
 from app.sandbox.options import SandboxOptions
 from tests.kingdom.shared_data import SHARED
-from tests.records.kept import NOW, SandboxSource, bring
-from tests.sync.kept import KeptInMemory
+from tests.records.kept import NOW, Records, SandboxSource, bring
 from tests.waiting import until
 
 SERVED = [one for one in COLLECTIONS.values() if one.served]
@@ -166,10 +165,10 @@ def data_folder(kind: str) -> Path | None:
 
 
 @asynccontextmanager
-async def kept_of(data: Path | None) -> AsyncIterator[Kept]:
-    """A sandbox, and records that were filled from it."""
+async def kept_of(folder: Path, data: Path | None) -> AsyncIterator[Kept]:
+    """A sandbox, and records in ``folder`` that were filled from it."""
     options = SandboxOptions(players=300, seed=7, data=data, clock=lambda: NOW)
-    sandbox, store = SandboxSource(create_sandbox(options)), KeptInMemory()
+    sandbox, store = SandboxSource(create_sandbox(options)), Records(folder / "records.sqlite3")
     for collection in SERVED:
         generation = await bring(store, sandbox, collection)
         assert generation.facts["differs"] == [], collection.name
@@ -177,6 +176,7 @@ async def kept_of(data: Path | None) -> AsyncIterator[Kept]:
         await until(lambda: len(shelf.generations()) == len(SERVED))
         rows = {one.name: rows_in(shelf.snapshot(one.name)) for one in SERVED}
         yield Kept(sandbox, Recorded(shelf.snapshot), rows)
+    await store.aclose()
 
 
 def rows_in(snapshot: Snapshot | None) -> list[dict[str, object]]:
@@ -186,9 +186,9 @@ def rows_in(snapshot: Snapshot | None) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("kind", ["made up", "brought"])
-async def test_records_say_what_the_upstream_says(kind: str) -> None:
+async def test_records_say_what_the_upstream_says(kind: str, tmp_path: Path) -> None:
     tallies: dict[str, Tally] = {}
-    async with kept_of(data_folder(kind)) as kept:
+    async with kept_of(tmp_path, data_folder(kind)) as kept:
         for operation in ASKED:
             tally = tallies[operation.name] = Tally()
             asker = Asker(operation, kept.rows, seed=1)
@@ -226,8 +226,8 @@ EVERY_DAY = (
 """What clients ask for again and again."""
 
 
-async def test_what_is_asked_every_day_is_answered() -> None:
-    async with kept_of(None) as kept:
+async def test_what_is_asked_every_day_is_answered(tmp_path: Path) -> None:
+    async with kept_of(tmp_path, None) as kept:
         for target in EVERY_DAY:
             path, _, query = target.partition("?")
             tally = Tally()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,8 +13,7 @@ from app.kingdom.collections import COLLECTIONS
 from app.records import shelf as shelves
 from app.records.shelf import Shelf
 from app.records.store import Generation, Version
-from tests.records.kept import NOW, keep
-from tests.sync.kept import KeptInMemory
+from tests.records.kept import NOW, Records, keep
 from tests.waiting import until
 
 QUESTS, LOTTERIES = COLLECTIONS["quests"], COLLECTIONS["lotteries"]
@@ -23,7 +23,7 @@ QUESTS, LOTTERIES = COLLECTIONS["quests"], COLLECTIONS["lotteries"]
 class Place:
     """A shelf, its store, and whether that is up."""
 
-    store: KeptInMemory
+    store: Records
     shelf: Shelf
     is_open: bool = True
 
@@ -32,6 +32,15 @@ class Place:
         snapshot = self.shelf.snapshot("quests")
         return None if snapshot is None else [raw.decode() for raw in snapshot.raw]
 
+    def noticed(self) -> bool:
+        """Whether what was noticed last was seen to."""
+        return not self.shelf._noticed.is_set()
+
+    async def looked(self) -> None:
+        """Wait until the store was looked at again."""
+        looks = self.store.looks
+        await until(lambda: self.store.looks > looks + 2)
+
     async def keep(self, *ids: str) -> None:
         """Commit rows with these ids, and say so."""
         await keep(self.store, QUESTS, [{"id": one} for one in ids])
@@ -39,12 +48,13 @@ class Place:
 
 
 @pytest.fixture
-async def place(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     monkeypatch.setattr(shelves, "EVERY", 0.01)
-    store = KeptInMemory()
+    store = Records(tmp_path / "records.sqlite3")
     made = Place(store, Shelf(store, lambda: made.is_open))
     async with made.shelf:
         yield made
+    await store.aclose()
 
 
 def rows(*ids: str) -> list[str]:
@@ -86,14 +96,10 @@ async def test_what_other_processes_commit_is_noticed(place: Place) -> None:
 async def test_nothing_is_read_twice(place: Place) -> None:
     await place.keep("1")
     await until(place.held)
-    scans = place.store.calls.count("scan")
-    looks = place.store.calls.count("generations")
-    await until(lambda: place.store.calls.count("generations") > looks + 3)
-    assert place.store.calls.count("scan") == scans
-    await place.store.mark_published("quests", 1)
-    looks = place.store.calls.count("generations")
-    await until(lambda: place.store.calls.count("generations") > looks + 3)
-    assert place.store.calls.count("scan") == scans
+    await place.looked()
+    await place.store.mark_published("quests", int(NOW))
+    await place.looked()
+    assert place.store.scans == 1
 
 
 async def test_what_is_not_served_is_not_held(place: Place) -> None:
@@ -108,11 +114,12 @@ async def test_a_store_that_sleeps_is_left_alone(place: Place) -> None:
     await until(place.held)
     place.is_open = False
     await place.keep("2")
-    looks = len(place.store.calls)
+    await until(place.noticed)
+    looks = place.store.looks
     for _ in range(20):
         place.shelf.notice("quests")
-        await until(lambda: not place.shelf._noticed.is_set())
-    assert len(place.store.calls) == looks
+        await until(place.noticed)
+    assert place.store.looks == looks
     assert place.held() == rows("1")
     place.is_open = True
     await until(lambda: place.held() == rows("2"))
@@ -125,31 +132,32 @@ async def test_a_failing_store_leaves_what_is_held_and_is_told_of_once(place: Pl
         place.store.broken = True
         await until(lambda: logs)
         place.shelf.notice("quests")
-        await until(lambda: not place.shelf._noticed.is_set())
+        await place.looked()
         assert place.held() == rows("1")
         place.store.broken = False
         await until(lambda: len(logs) > 1)
     assert [log["log_level"] for log in logs] == ["warning", "info"]
 
 
-async def test_a_store_that_went_to_sleep_meanwhile_is_no_trouble(place: Place) -> None:
-    class Sleepy(KeptInMemory):
+async def test_a_store_that_went_to_sleep_meanwhile_is_no_trouble(tmp_path: Path) -> None:
+    class Sleepy(Records):
         async def generations(self) -> list[Generation]:
-            sleeping.is_open = False
-            self.broken = True
+            sleeping.is_open, self.broken = False, True
             return await super().generations()
 
-    store = Sleepy()
+    store = Sleepy(tmp_path / "records.sqlite3")
     sleeping = Place(store, Shelf(store, lambda: sleeping.is_open))
     with capture_logs() as logs:
         async with sleeping.shelf:
             await until(lambda: store.broken)
-            await until(lambda: not sleeping.shelf._noticed.is_set())
+            sleeping.shelf.notice("quests")
+            await until(sleeping.noticed)
+    await store.aclose()
     assert logs == []
 
 
-async def test_rows_of_two_generations_are_never_mixed() -> None:
-    class Busy(KeptInMemory):
+async def test_rows_of_two_generations_are_never_mixed(tmp_path: Path) -> None:
+    class Busy(Records):
         """Commits another generation while one is being read."""
 
         async def scan(self, collection: str, *, after: str | None, limit: int) -> list[Version]:
@@ -161,12 +169,13 @@ async def test_rows_of_two_generations_are_never_mixed() -> None:
 
         done = False
 
-    store = Busy()
+    store = Busy(tmp_path / "records.sqlite3")
     await keep(store, QUESTS, [{"id": "1"}, {"id": "2"}])
     place = Place(store, Shelf(store, lambda: True))
     async with place.shelf:
         await until(place.held)
         assert place.held() == rows("3", "4")
+    await store.aclose()
 
 
 async def test_rows_that_do_not_fit_their_generation_are_not_served(place: Place) -> None:
@@ -176,8 +185,7 @@ async def test_rows_that_do_not_fit_their_generation_are_not_served(place: Place
         draft = await place.store.begin("quests")
         await place.store.commit(Generation("quests", draft.number, NOW, 5, ("1",)))
         await until(lambda: logs)
-        looks = len(place.store.calls)
-        await until(lambda: len(place.store.calls) > looks + 3)
+        await place.looked()
     assert place.held() == rows("1")
     [log] = logs
     assert log["collection"] == "quests"
@@ -193,4 +201,4 @@ async def test_a_collection_that_is_too_large_is_not_held(
         await place.keep("1", "2", "3")
         await until(lambda: logs)
     assert place.held() is None
-    assert "scan" not in place.store.calls[-1:]
+    assert place.store.scans == 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -16,8 +17,7 @@ from app.sandbox.app import create_sandbox
 from app.sandbox.options import SandboxOptions
 from app.sync.proof import GOOD_FOR, PAUSE, Proof
 from app.sync.source import Answer
-from tests.records.kept import NOW, SandboxSource, keep
-from tests.sync.kept import KeptInMemory
+from tests.records.kept import NOW, Records, SandboxSource, keep
 
 QUESTS, ITEMS = COLLECTIONS["quests"], COLLECTIONS["items"]
 Change = Callable[[str, Answer], Answer]
@@ -38,7 +38,7 @@ class Laboratory:
     """A proof, with everything that it stands on within reach."""
 
     source: Odd
-    store: KeptInMemory
+    store: Records
     now: float = NOW
 
     async def prove(self, collection: Collection) -> Mapping[str, Any]:
@@ -60,9 +60,11 @@ class Laboratory:
 
 
 @pytest.fixture
-def laboratory() -> Laboratory:
+async def laboratory(tmp_path: Path) -> AsyncIterator[Laboratory]:
     options = SandboxOptions(players=50, seed=7, clock=lambda: NOW)
-    return Laboratory(Odd(create_sandbox(options)), KeptInMemory())
+    store = Records(tmp_path / "records.sqlite3")
+    yield Laboratory(Odd(create_sandbox(options)), store)
+    await store.aclose()
 
 
 def reversed_rows(answer: Answer) -> Answer:
