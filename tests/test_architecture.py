@@ -57,6 +57,10 @@ EDGES = {
 PURE = (
     "app/kingdom/catalogue.py",
     "app/records/course.py",
+    "app/records/question.py",
+    "app/records/query.py",
+    "app/records/snapshot.py",
+    "app/sync/forms.py",
     "app/cache/key.py",
     "app/cache/batches.py",
     "app/cache/rows.py",

@@ -108,7 +108,8 @@ class ResponseCache:
     def peek(self, key: RequestKey) -> Outcome | None:
         """The answer if memory has one that may be given at once; costs no waiting at all.
 
-        What was judged a moment ago is not judged again, and counts as asked for once.
+        What was judged a moment ago is not judged again, and counts as asked for once. Of an
+        answer that is no longer fresh a newer one of the records takes the place.
         """
         now = self._wall()
         outcome = self._judged.get(key.digest)
@@ -140,7 +141,7 @@ class ResponseCache:
         if not self._judged_at <= now < self._judged_at + MOMENT:
             self._judged.clear()
             self._judged_at = now
-        if len(self._judged) < MOST_JUDGED:
+        if len(self._judged) < MOST_JUDGED and outcome.source is Source.MEMORY:
             self._judged[outcome.entry.key] = outcome
 
     async def answer(self, key: RequestKey, admit: Admit = _admit) -> Outcome:
