@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,15 @@ class Records(SqliteRecords):
         return await super().scan(collection, after=after, limit=limit)
 
 
-async def bring(store: RecordStore, source: Source, collection: Collection) -> Generation:
+async def bring(
+    store: RecordStore,
+    source: Source,
+    collection: Collection,
+    wall: Callable[[], float] = lambda: NOW,
+) -> Generation:
     """A sync job's run over ``collection``."""
-    proof = Proof(source, store, lambda: NOW)
-    means = Means(store, source, proof.prove, told, lambda: NOW, most_drop=0.5)
+    proof = Proof(source, store, wall)
+    means = Means(store, source, proof.prove, told, wall, most_drop=0.5)
     await CollectionRun(means, collection, lambda _, __: None).run(None)
     generation = await store.generation(collection.name)
     assert generation is not None
