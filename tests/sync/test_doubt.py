@@ -127,9 +127,9 @@ def test_a_few_strays_are_no_reason(
 
 
 def test_strays_that_were_believed_are_not_doubted_again() -> None:
-    believed = Memory.of(sight(90, strays=10), None)
-    assert kind_of(believed, sight(90, strays=10)) is None
-    assert kind_of(believed, sight(80, strays=20)) == "foreign"
+    believed = Memory.of(sight(96, strays=4), None)
+    assert kind_of(believed, sight(96, strays=4)) is None
+    assert kind_of(believed, sight(94, strays=6)) == "foreign"
 
 
 def test_fields_that_only_some_rows_have_are_not_missed() -> None:
