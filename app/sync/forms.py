@@ -167,4 +167,9 @@ def _same_kind(mine: Any, other: Any) -> bool:
         return True
     if isinstance(mine, dict) and isinstance(other, dict):
         return mine.keys() == other.keys() and all(_same_kind(mine[n], other[n]) for n in mine)
-    return type(mine) is type(other)
+    return _kind(mine) is _kind(other)
+
+
+def _kind(value: Any) -> type:
+    """A sum that happens to be whole is a number like any other."""
+    return float if type(value) is int else type(value)

@@ -118,7 +118,7 @@ def test_each_trial_is_a_question_of_its_form_alone(
         assert canonical.key.target.partition("?")[0] == path
 
 
-A = {"id": "1", "xp": "5", "clan": {"id": "7", "name": "x"}, "tags": [1]}
+A = {"id": "1", "xp": "5", "share": 1, "clan": {"id": "7", "name": "x"}, "tags": [1]}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,8 @@ A = {"id": "1", "xp": "5", "clan": {"id": "7", "name": "x"}, "tags": [1]}
         ([A | {"xp": "6"}], False, True),
         ([A | {"xp": "6"}], True, False),
         ([A | {"xp": 6}], False, False),
+        ([A | {"share": 0.5}], False, True),
+        ([A | {"share": True}], False, False),
         ([A | {"xp": None}], False, True),
         ([A | {"clan": {"id": "7"}}], False, False),
         ([A | {"clan": {"id": "7", "name": "y"}}], False, True),
