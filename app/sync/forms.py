@@ -27,6 +27,8 @@ TELLING = 3
 FEW = 100
 """Rows that are enough to show an order."""
 
+_SORTED = orjson.OPT_SORT_KEYS
+
 Pairs = tuple[tuple[str, str], ...]
 Fields = Mapping[str, Any]
 
@@ -145,7 +147,8 @@ def is_same(ours: bytes, theirs: bytes, key: str, *, exactly: bool) -> bool:
         mine, other = orjson.loads(ours), orjson.loads(theirs)
     except orjson.JSONDecodeError:
         return False
-    if mine == other:
+    # As text: to Python 1 is 1.0, and also true.
+    if orjson.dumps(mine, option=_SORTED) == orjson.dumps(other, option=_SORTED):
         return True
     if exactly or not isinstance(mine, dict) or not isinstance(other, dict):
         return False
