@@ -28,10 +28,10 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "routers",
         "runtime fast_hits",
         "middleware",
-        "serving remote terminal state_gauges shared_states membership",
+        "serving remote terminal state_gauges shared_states membership upkeep",
         "cache upstream containers coordination sync sandbox",
         "records logs metrics tracing",
-        "kingdom config",
+        "kingdom config storage",
         "errors owned_task waiting steps",
     )
 )
@@ -44,7 +44,7 @@ EDGES = {
     "aiohttp": ("app/upstream/client.py", "app/sandbox/recorder.py"),
     "pymongo": ("app/cache/mongo.py", "app/records/mongo.py"),
     "bson": ("app/cache/mongo.py", "app/records/mongo.py"),
-    "sqlite3": ("app/cache/sqlite.py", "app/records/sqlite.py"),
+    "sqlite3": ("app/storage/sqlite_connections.py",),
     # The quotas are shared through a client that is handed to them.
     "redis": ("app/coordination/link.py", "app/middleware/shared_quota.py"),
     "celery": ("app/tasks.py",),
@@ -56,6 +56,11 @@ EDGES = {
 
 PURE = (
     "app/kingdom/catalogue.py",
+    "app/records/course.py",
+    "app/records/question.py",
+    "app/records/query.py",
+    "app/records/snapshot.py",
+    "app/sync/forms.py",
     "app/cache/key.py",
     "app/cache/batches.py",
     "app/cache/rows.py",
@@ -88,6 +93,12 @@ PURE = (
     "app/containers/run_log.py",
     "app/containers/report.py",
     "app/containers/wake_times.py",
+    "app/kingdom/collections.py",
+    "app/sync/compare.py",
+    "app/sync/doubt.py",
+    "app/sync/job.py",
+    "app/sync/rows.py",
+    "app/sync/schedule.py",
 )
 """Decisions: values in, values out."""
 

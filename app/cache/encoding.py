@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import lru_cache
+from hashlib import blake2b
 
 import brotli
 import zstandard
@@ -47,6 +48,11 @@ _ENCODERS: Mapping[Encoding, Callable[[bytes], bytes]] = {
 def encode(body: bytes, encoding: Encoding) -> bytes:
     """``body`` in that encoding; the same bytes for the same body."""
     return _ENCODERS[encoding](body)
+
+
+def tag_body(body: bytes) -> str:
+    """The strong tag of a body's identity."""
+    return f'"{blake2b(body, digest_size=16).hexdigest()}"'
 
 
 def tag_of(etag: str, encoding: Encoding | None) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Protocol
 
 import structlog
 from cachetools import TTLCache
 
 from app.cache.emptied import Doubt, is_suddenly_empty
+from app.cache.encoding import tag_body
 from app.cache.flight import FlightTable
 from app.cache.freshness import is_storable
 from app.cache.handover import pack, unpack
@@ -173,7 +173,7 @@ class Fetches:
             status=answer.status,
             content_type=answer.content_type,
             body=answer.body,
-            etag=f'"{blake2b(answer.body, digest_size=16).hexdigest()}"',
+            etag=tag_body(answer.body),
             stored_at=self._wall() if answer.as_of is None else answer.as_of,
             fetch_seconds=answer.seconds,
         )

@@ -14,6 +14,8 @@ class Source(StrEnum):
 
     MEMORY = "memory"
     STORE = "store"
+    RECORDS = "records"
+    """The kingdom's rows, kept by the sync jobs."""
     UPSTREAM = "upstream"
 
 
@@ -52,7 +54,7 @@ class Outcome:
             parts += ["stored"] if self.stored else []
             parts += ["collapsed"] if self.collapsed else []
         else:
-            tier = store_name if self.source is Source.STORE else "memory"
+            tier = store_name if self.source is Source.STORE else self.source.value
             detail = "stale-error" if self.upstream_failed else tier
             parts = ["hit", f"ttl={int(self.judgement.ttl)}", f"detail={detail}"]
         return "; ".join(["drawbridge", *parts])

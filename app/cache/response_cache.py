@@ -1,14 +1,16 @@
 """Remembered answers in front of the upstream: look up, judge, serve, refresh, ask.
 
-The order in which an answer is looked for is memory, store, upstream. What decides is
-``freshness.judge``; this shell asks it and does as it says. A *soft* need for the store costs a
-client nothing: while the store is asleep the upstream is asked. Only when the upstream fails, or
-the client wants nothing but what is known, does the request wait for the store.
+The order in which an answer is looked for is memory, records, store, upstream. What decides is
+``freshness.judge``; this shell asks it and does as it says. Records cost no waiting either, and
+what they answer is judged like any answer that was fetched when their rows were. A *soft* need for
+the store costs a client nothing: while the store is asleep the upstream is asked. Only when the
+upstream fails, or the client wants nothing but what is known, does the request wait for the store.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -30,6 +32,7 @@ from app.cache.memory import MemoryTier
 from app.cache.outcome import Outcome, Source
 from app.cache.purge_book import PurgeBook
 from app.cache.purges import Purge, Scope
+from app.cache.recorded import Recorded
 from app.cache.shared_flight import Alone, Flights
 from app.cache.store import Entry, ResponseStore
 from app.cache.store_lookup import StoreLookup
@@ -46,6 +49,8 @@ EARLY = 10.0
 
 Admit = Callable[[], Awaitable[None]]
 """Whether a client may have the upstream asked: raises ``RequestRefused`` if not."""
+Look = Callable[[str], Awaitable[Entry | None]]
+"""How the store is looked at for a digest: at once or not at all, or as long as it takes."""
 
 
 async def _admit() -> None:
@@ -73,6 +78,7 @@ class ResponseCache:
         flights: Flights | None = None,
         patience: float | None = None,
         disbelieved: Callable[[RequestKey], None] = lambda _: None,
+        recorded: Recorded | None = None,
     ) -> None:
         """``patience``: seconds that a client waits for what nobody knows; ``None``: for ever."""
         self.memory = memory
@@ -97,11 +103,13 @@ class ResponseCache:
         self._judged_at = 0.0
         self._chance = chance
         self._patience = patience
+        self._recorded = recorded
 
     def peek(self, key: RequestKey) -> Outcome | None:
         """The answer if memory has one that may be given at once; costs no waiting at all.
 
-        What was judged a moment ago is not judged again, and counts as asked for once.
+        What was judged a moment ago is not judged again, and counts as asked for once. Of an
+        answer that is no longer fresh a newer one of the records takes the place.
         """
         now = self._wall()
         outcome = self._judged.get(key.digest)
@@ -114,10 +122,12 @@ class ResponseCache:
         entry = self.memory.get(key.digest)
         if entry is None:
             return None
-        judgement = self._judge(key, entry)
+        outcome = Outcome(entry, Source.MEMORY, self._judge(key, entry))
+        if outcome.judgement.verdict is Verdict.GRACE:
+            outcome = self._renewed(key, outcome)
+        entry, judgement = outcome.entry, outcome.judgement
         if judgement.verdict not in (Verdict.FRESH, Verdict.GRACE):
             return None
-        outcome = Outcome(entry, Source.MEMORY, judgement)
         if judgement.verdict is Verdict.GRACE:
             self._fetches.refresh(key, entry)
         elif self._nearly_over(entry, judgement):
@@ -131,7 +141,7 @@ class ResponseCache:
         if not self._judged_at <= now < self._judged_at + MOMENT:
             self._judged.clear()
             self._judged_at = now
-        if len(self._judged) < MOST_JUDGED:
+        if len(self._judged) < MOST_JUDGED and outcome.source is Source.MEMORY:
             self._judged[outcome.entry.key] = outcome
 
     async def answer(self, key: RequestKey, admit: Admit = _admit) -> Outcome:
@@ -144,7 +154,7 @@ class ResponseCache:
         outcome = self.peek(key)
         if outcome is not None:
             return outcome
-        known = await self._known(key)
+        known = await self._known(key, self._lookup.at_once)
         if known and known.judgement.verdict in (Verdict.FRESH, Verdict.GRACE):
             self.memory.put(known.entry)
             if known.judgement.verdict is Verdict.GRACE:
@@ -171,13 +181,7 @@ class ResponseCache:
 
         ``None`` when nothing is. Raises ``ContainerError`` or ``StoreError``.
         """
-        outcome = self.peek(key)
-        if outcome is not None:
-            return outcome
-        entry, source = self.memory.look(key.digest), Source.MEMORY
-        if entry is None:
-            entry, source = await self._lookup.awaited(key.digest), Source.STORE
-        return self._found(key, entry, source)
+        return self.peek(key) or await self._known(key, self._lookup.awaited)
 
     def purge(self, purge: Purge) -> None:
         """Let ``purge`` count, at once here and for ever; no answer is looked for."""
@@ -199,12 +203,32 @@ class ResponseCache:
         await self._fetches.aclose()
         await self.writer.aclose()
 
-    async def _known(self, key: RequestKey) -> Outcome | None:
-        entry, source = self.memory.look(key.digest), Source.MEMORY
-        if entry is None:
-            entry, source = await self._lookup.at_once(key.digest), Source.STORE
+    async def _known(self, key: RequestKey, look: Look) -> Outcome | None:
+        """The newest of what is remembered; the store is asked if nothing else has an answer."""
+        entry = self.memory.look(key.digest)
+        known = self._found(key, entry, Source.MEMORY)
+        known = self._from_records(key, entry) or known
+        if entry is None and not (known and known.judgement.verdict is Verdict.FRESH):
+            stored = self._found(key, await look(key.digest), Source.STORE)
             self._warm_up.begin()
-        return self._found(key, entry, source)
+            if known is None or (stored and stored.entry.stored_at > known.entry.stored_at):
+                return stored
+        return known
+
+    def _from_records(self, key: RequestKey, known: Entry | None) -> Outcome | None:
+        """What the records say, if that is newer than what is ``known``."""
+        if self._recorded is None:
+            return None
+        newer_than = -math.inf if known is None else known.stored_at
+        return self._found(key, self._recorded.entry(key, newer_than), Source.RECORDS)
+
+    def _renewed(self, key: RequestKey, outcome: Outcome) -> Outcome:
+        """The records' answer in place of one that is no longer fresh, if it is newer."""
+        newer = self._from_records(key, outcome.entry)
+        if newer is None:
+            return outcome
+        self.memory.put(newer.entry)
+        return newer
 
     def _found(self, key: RequestKey, entry: Entry | None, source: Source) -> Outcome | None:
         """What was found, unless it may not be given any more."""

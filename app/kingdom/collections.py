@@ -83,7 +83,7 @@ DEFINITIONS = (
     _static("avatars", by_id=False),
     _static("clan-tiers"),
     _static("shop-items", key="tokenId"),
-    Collection("promotions", "promotions-by-id", fan=("id", _PROMOTIONS)),
+    Collection("promotions", "promotions-by-id", fan=("id", _PROMOTIONS), served=True),
 )  # fmt: skip
 ITEMS = _static("items", flags=("isAvailable", "isSellableToShop"), key="tokenId")
 CLANS = Collection(
@@ -102,7 +102,7 @@ PLAYERS = Collection(
 )  # fmt: skip
 LOTTERIES = Collection("lotteries", "lotteries", order=("id", "asc"))
 RAFFLE_ENTRIES = Collection(
-    "raffle-entries", "raffle-entries", extent=Extent.NEWEST, order=("id", "desc")
+    "raffle-entries", "raffle-entries", extent=Extent.NEWEST, order=("timestamp", "desc")
 )
 PLAYER_DAYS = Collection("player-day-datas", "player-day-datas", key="date", served=True)
 DONATION_DAYS = Collection("donation-day-datas", "donation-day-datas", served=True)

@@ -262,7 +262,14 @@ def _marks(outcome: Outcome) -> tuple[object, ...]:
     """All of an outcome that its header fields tell."""
     entry, judgement = outcome.entry, outcome.judgement
     seconds = (int(judgement.age), int(judgement.ttl), int(judgement.fresh))
-    return (entry.etag, entry.status, entry.content_type, seconds, outcome.word)
+    return (
+        entry.etag,
+        entry.status,
+        entry.content_type,
+        seconds,
+        outcome.word,
+        outcome.source,
+    )
 
 
 def _block(fields: Fields) -> bytes | None:

@@ -18,6 +18,7 @@ STALE = Judgement(Verdict.GRACE, 40.0, -10.2)
     [
         (Outcome(ENTRY, Source.MEMORY, FRESH), "hit", "hit; ttl=12; detail=memory"),
         (Outcome(ENTRY, Source.STORE, FRESH), "hit", "hit; ttl=12; detail=mongodb"),
+        (Outcome(ENTRY, Source.RECORDS, FRESH), "hit", "hit; ttl=12; detail=records"),
         (Outcome(ENTRY, Source.MEMORY, STALE), "stale", "hit; ttl=-10; detail=memory"),
         (
             Outcome(ENTRY, Source.STORE, STALE, upstream_failed=True),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp, Scope
 
+from app.cache import purges
+from app.cache.recorded import Recorded
 from app.cache.store import Entry
 from app.config import load_settings
+from app.kingdom.collections import COLLECTIONS
 from app.main import create_app
+from app.records.snapshot import Snapshot
 from app.runtime import Runtime, open_runtime
 from tests.gateways import Told, upstream_of
 from tests.middleware.asgi import Heard, call, http_scope
+from tests.records.kept import snapshot_of
 
 LARGE = b'{"rows":[' + b",".join([b'{"id":"1"}'] * 400) + b"]}"
 OWN = {"x-request-id", "server-timing", "age", "cache-status", "ratelimit"}
@@ -174,3 +180,25 @@ async def test_hits_are_counted_and_keep_the_requests_id(pair: Pair) -> None:
         return float(next(one for one in text.splitlines() if one.startswith(line)).split()[-1])
 
     assert count(after) == count(before) + 1
+
+
+async def test_records_renew_what_memory_has_and_each_says_so(pair: Pair) -> None:
+    def sync(as_of: float) -> None:
+        made = snapshot_of(COLLECTIONS["quests"], [{"id": "1"}], facts=facts)
+        generation = replace(made.generation, as_of=as_of)
+        shelf["quests"] = Snapshot(made.collection, generation, {"1": b'{"id":"1"}'})
+
+    async def ask() -> str:
+        heard = await call(pair.fast, scope_of("GET", "/quests", [], ""))
+        return heard.headers["cache-status"].rpartition("=")[2]
+
+    facts = {"proved": {"list": 1.0}, "content_type": "application/json"}
+    shelf: dict[str, Snapshot] = {}
+    pair.runtime.cache._recorded = Recorded(shelf.get)
+    sync(time.time())
+    assert [await ask(), await ask()] == ["records", "memory"]
+    pair.runtime.purge(purges.Purge(purges.Scope.ALL, "", time.time()))
+    sync(time.time() + 0.001)
+    # The same body at the same age: only where it comes from differs.
+    assert [await ask(), await ask()] == ["records", "memory"]
+    assert "GET /quests" not in pair.told.asked
