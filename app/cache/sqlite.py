@@ -88,9 +88,6 @@ class SqliteStore:
     def disconnect(self) -> None:
         """Nothing to do: a file has no server."""
 
-    def disconnect(self) -> None:
-        """Nothing to do: a file has no server."""
-
     async def aclose(self) -> None:
         await self._file.aclose()
 
