@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from app import __version__
@@ -18,6 +19,7 @@ from app.kingdom.catalogue import Catalogue
 from app.metrics import WorkerPlace
 from app.middleware.client_address import ClientAddress
 from app.middleware.container_gate import ContainerGate
+from app.middleware.container_routes import ContainerRoutes
 from app.middleware.hits import Hits
 from app.middleware.limits import RequestLimits
 from app.middleware.observe import Observe
@@ -71,7 +73,8 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     """
     settings, metrics = runtime.settings, runtime.metrics
     questions = Questions(runtime.catalogue)
-    app: ASGIApp = PagePolicy(build_routes(runtime))
+    routes = build_routes(runtime)
+    app: ASGIApp = PagePolicy(routes)
     app = ContainerGate(
         app,
         dict.fromkeys(STORE_PATHS, runtime.store_gate),
@@ -92,12 +95,29 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
         allow_headers=["*"],
         expose_headers=_EXPOSED,
     )
+    # Outside of what is for API clients: a page of somebody else's is to be read by its own alone.
+    app = ContainerRoutes(
+        app,
+        runtime.fleet,
+        runtime.forwarder,
+        reserved=own_segments(runtime.catalogue, routes),
+        within=settings.container_startup_timeout,
+        silent_after=settings.container_silent_timeout,
+    )
+    app = problems.Problems(app)
     app = observe = Observe(app, metrics, access_log=settings.access_log)
     app = RequestId(app)
     if fast_hits:
         cache, variants = runtime.cache, runtime.variants
         app = Hits(app, questions, cache, variants, metrics, note=observe.note, limit=limit)
     return ClientAddress(app, runtime.trusted)
+
+
+def own_segments(catalogue: Catalogue, routes: FastAPI) -> set[str]:
+    """What paths begin with that are the upstream's or ours, and no container's."""
+    paths = [operation.path for operation in catalogue.operations]
+    paths += [route.path for route in routes.routes if isinstance(route, Route | Mount)]
+    return {path[1:].partition("/")[0] for path in paths}
 
 
 def build_routes(runtime: Runtime) -> FastAPI:

@@ -41,6 +41,7 @@ from app.membership import Membership, purge_everywhere
 from app.metrics import Metrics, WorkerPlace
 from app.middleware.client_address import Networks, parse_networks
 from app.middleware.quota import ClientQuotas, parse_limits
+from app.proxy.forward import Forwarder
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
@@ -72,6 +73,8 @@ class Runtime:
     variants: Variants
     purge: Callable[[Purge], None]
     """Forgets answers, here and in the other gateways."""
+    forwarder: Forwarder
+    """The way to what containers serve."""
     quotas: ClientQuotas | None
     """What each client may ask for; ``None``: as much as it likes."""
     trusted: Networks
@@ -116,6 +119,8 @@ async def open_runtime(
             within = settings.container_startup_timeout
             meeting.link.door = ContainerGate(fleet, "redis", within=within)
             await join(meeting, Membership(cache, upstream, time.time), fleet, quotas, parts)
+        silence = settings.container_silent_timeout
+        forwarder = await parts.enter_async_context(Forwarder(silence=silence))
         states = StateGauges(cache, upstream, fleet).collect
         if worker is not None:
             shared = SharedStates(worker, states, TOGETHER)
@@ -132,6 +137,7 @@ async def open_runtime(
             cache=cache,
             variants=variants,
             purge=purge_everywhere(cache, together),
+            forwarder=forwarder,
             quotas=quotas,
             trusted=trusted,
             uptime=lambda: time.monotonic() - began,

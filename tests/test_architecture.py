@@ -29,7 +29,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "runtime fast_hits",
         "middleware",
         "serving remote terminal state_gauges shared_states membership upkeep",
-        "cache upstream containers coordination sync sandbox",
+        "cache upstream containers coordination sync sandbox proxy",
         "records logs metrics tracing",
         "kingdom config storage",
         "errors owned_task waiting steps",
@@ -41,7 +41,12 @@ EDGES = {
     "docker": ("app/containers/engine.py",),
     # The recorder copies the live API's static data, once and by hand: it may not use the upstream
     # client, which is a room on its own floor, and needs none of what that one knows.
-    "aiohttp": ("app/upstream/client.py", "app/sandbox/recorder.py"),
+    "aiohttp": (
+        "app/upstream/client.py",
+        "app/sandbox/recorder.py",
+        "app/proxy/forward.py",
+        "app/proxy/websocket.py",
+    ),
     "pymongo": ("app/cache/mongo.py", "app/records/mongo.py"),
     "bson": ("app/cache/mongo.py", "app/records/mongo.py"),
     "sqlite3": ("app/storage/sqlite_connections.py",),
@@ -73,6 +78,7 @@ PURE = (
     "app/cache/handover.py",
     "app/cache/conditional.py",
     "app/cache/encoding.py",
+    "app/proxy/headers.py",
     "app/upstream/pacing.py",
     "app/upstream/retry.py",
     "app/upstream/breaker.py",

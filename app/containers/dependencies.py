@@ -16,6 +16,8 @@ class Graph:
     problems: tuple[str, ...] = ()
     providers: Mapping[str, str] = field(default_factory=dict)
     """Who provides a capability, the first by name of several."""
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """Who serves the paths that begin so, the first by name of several."""
 
     def closure(self, name: str) -> tuple[str, ...]:
         """Everything that ``name`` needs, directly or not, the deepest first, without itself."""
@@ -23,6 +25,14 @@ class Graph:
         for need in self.needs.get(name, ()):
             found.update(dict.fromkeys((*self.closure(need), need)))
         return tuple(found)
+
+    def server_of(self, path: str) -> str | None:
+        """Who serves ``path``: the longest route that it begins with, whole segments."""
+        while self.routes and path:
+            if path in self.routes:
+                return self.routes[path]
+            path = path.rpartition("/")[0]
+        return None
 
     def dependants(self, name: str) -> tuple[str, ...]:
         """Who needs ``name``, directly or not: what is between may be down, and its user in use."""
@@ -50,7 +60,18 @@ def resolve(specs: Mapping[str, Spec]) -> Graph:
     for name, spec in sorted(specs.items()):
         for capability in spec.provides:
             providers.setdefault(capability, name)
-    return Graph(needs, tuple(problems), providers)
+    routes = _routes(specs, problems)
+    return Graph(needs, tuple(problems), providers, routes)
+
+
+def _routes(specs: Mapping[str, Spec], problems: list[str]) -> dict[str, str]:
+    routes: dict[str, str] = {}
+    for name, spec in sorted(specs.items()):
+        for route in spec.routes:
+            first = routes.setdefault(route, name)
+            if first != name:
+                problems.append(f"container {name}: {route} is served by {first} already")
+    return routes
 
 
 def _direct(spec: Spec, specs: Mapping[str, Spec], problems: list[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from types import TracebackType
 
+from app.containers.addresses import Address, Addresses
 from app.containers.conductor import Conductor
 from app.containers.engine import Engine
 from app.containers.engine_link import EngineLink
@@ -75,6 +76,7 @@ class Fleet:
         self._link = EngineLink(engine, policy, self._conductor, clock=clock, wall=wall, rng=chance)
         self._hours = RunningHours(self._conductor, wall=wall)
         self._vetoes = VetoRound(engine, clock=clock, deadline=policy.veto_seconds)
+        self._addresses = Addresses(engine)
         self._tasks: list[asyncio.Task[object]] = []
 
     async def __aenter__(self) -> Fleet:
@@ -131,6 +133,19 @@ class Fleet:
     def provider(self, capability: str) -> str | None:
         """The container that provides it, whatever its state; the first by name of several."""
         return self._conductor.graph.providers.get(capability)
+
+    def server_of(self, path: str) -> str | None:
+        """The container whose ``drawbridge.routes`` have ``path``, whatever its state."""
+        return self._conductor.graph.server_of(path)
+
+    async def address(self, name: str, *, anew: bool = False) -> Address:
+        """Where it serves its routes while it is awake; ``anew`` if it did not answer there.
+
+        Raises ``ContainerUnknown``, ``ContainerFailed``, ``AutomationOff``.
+        """
+        if anew:
+            self._addresses.forget(name)
+        return await self._addresses.of(self._member(name))
 
     def is_ready(self, name: str) -> bool:
         """Whether it can be used now, and all that it depends on. Raises ``ContainerUnknown``."""

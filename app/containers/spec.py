@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar, cast
@@ -45,9 +45,11 @@ ACTED_ON = (
     "veto-cpu",
     "veto-net",
     "veto-url",
+    "routes",
+    "port",
 )
-NOT_YET = ("routes", "port")
 
+_ROUTE = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"
 _COMPOSE_DEPENDS = "com.docker.compose.depends_on"
@@ -110,6 +112,14 @@ class Spec:
     startup_timeout: float | None = None
     awake: Hours | None = None
     vetoes: Vetoes = NO_VETOES
+    routes: tuple[str, ...] = ()
+    """Path prefixes that are served through the gateway, without a trailing slash."""
+    port: int | None = None
+    """Where it serves them; ``None``: found out, see ``front_port``."""
+
+    def front_port(self, exposed: Sequence[int]) -> int | None:
+        """The port behind the routes: the label's, that of ``ready``, or the lowest exposed."""
+        return self.port or self.ready.port or (exposed[0] if exposed else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +157,8 @@ def parse_spec(container: str, labels: Mapping[str, str]) -> Parsed:
             net=reader.read("veto-net", parse_veto_net, None),
             url=reader.read("veto-url", parse_veto_url, None),
         ),
+        routes=reader.read("routes", _routes, ()),
+        port=reader.read("port", _port, None),
     )
     return Parsed(spec, tuple(reader.problems))
 
@@ -195,10 +207,7 @@ class _LabelReader:
             key = label.removeprefix(PREFIX)
             if not label.startswith(PREFIX) or label.startswith(TEST_PREFIX) or key in ACTED_ON:
                 continue
-            if key in NOT_YET:
-                self._problem(key, "is known, but not acted on yet")
-            else:
-                self._problem(key, f"is not known; known are {', '.join(ACTED_ON + NOT_YET)}")
+            self._problem(key, f"is not known; known are {', '.join(ACTED_ON)}")
 
     def _problem(self, key: str, what: str) -> None:
         blank = "" if what.startswith("=") else " "
@@ -242,6 +251,16 @@ def _sleep_mode(text: str) -> Literal["stop", "pause"]:
     return cast("Literal['stop', 'pause']", text)
 
 
+def _routes(text: str) -> tuple[str, ...]:
+    """A trailing slash does not matter. The whole site is not given away: it is the gateway's."""
+    routes = tuple(dict.fromkeys(word.rstrip("/") for word in _words(text)))
+    for route in routes:
+        parts = route.split("/")[1:]
+        if not _ROUTE.fullmatch(route) or "." in parts or ".." in parts:
+            raise ValueError("must be paths of letters, digits and ._~- like /grafana")
+    return routes
+
+
 def _idle_timeout(text: str) -> float | None:
     seconds = parse_duration(text)
     if not seconds > 0:
@@ -265,7 +284,9 @@ def _startup_timeout(text: str) -> float | None:
 
 def _port(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
-        raise ValueError("needs a port between 1 and 65535, as in tcp:27017 or http:3000/health")
+        raise ValueError(
+            "needs a port between 1 and 65535, as in 3000, tcp:27017 or http:3000/health"
+        )
     return int(text)
 
 

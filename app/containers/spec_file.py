@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.containers.spec import ACTED_ON, NOT_YET, PREFIX, parse_spec
+from app.containers.spec import ACTED_ON, PREFIX, parse_spec
 from app.errors import SettingsError
 
 _MATCHERS = ("container", "service", "project")
@@ -77,16 +77,15 @@ def _read_table(name: str, table: Mapping[str, object]) -> tuple[FileSpec, list[
             problems.append(f"[{name}] {key}: must be a word, a number or a list of words")
         elif key in _MATCHERS:
             found[key] = text
-        elif key in ACTED_ON or key in NOT_YET:
+        elif key in ACTED_ON:
             labels[PREFIX + key] = text
         else:
-            allowed = ", ".join(_MATCHERS + ACTED_ON + NOT_YET)
+            allowed = ", ".join(_MATCHERS + ACTED_ON)
             problems.append(f"[{name}] {key}: is not known; known are {allowed}")
     # The same reader as for labels, so that a file cannot mean anything else than a label does.
     problems.extend(
         f"[{name}] {problem.partition('label ' + PREFIX)[2]}"
         for problem in parse_spec(found.get("container", name), labels).problems
-        if "not acted on yet" not in problem
     )
     spec = FileSpec(
         name, labels, found.get("container"), found.get("service"), found.get("project")

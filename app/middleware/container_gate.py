@@ -23,10 +23,8 @@ class Gate(Protocol):
 class ContainerGate:
     """Hard needs: a path prefix, and the gate that its requests pass.
 
-    The lease is held until the application is done with the request. Until the answer begins it
-    counts without conditions. A WebSocket, and an answer that is sent piece by piece, count for
-    ``silent_after`` seconds after the last byte in either direction: a download in progress is
-    use, a forgotten tab is not.
+    The lease is held until the application is done with the request; ``in_use`` says when it
+    counts.
     """
 
     def __init__(
@@ -43,8 +41,7 @@ class ContainerGate:
             return
         with await gate.open() as use:
             if isinstance(use, Lease):
-                watched = _Watched(use, self._silent_after, receive, send)
-                await self._app(scope, watched.receive, watched.send)
+                await in_use(use, self._silent_after, self._app, scope, receive, send)
             else:
                 await self._app(scope, receive, send)
 
@@ -53,6 +50,19 @@ class ContainerGate:
             if path == prefix or path.startswith(prefix + "/"):
                 return gate
         return None
+
+
+async def in_use(
+    lease: Lease, silent_after: float, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Have ``app`` answer while ``lease`` is held.
+
+    Until the answer begins it counts without conditions. A WebSocket, and an answer that is sent
+    piece by piece, count for ``silent_after`` seconds after the last byte in either direction: a
+    download in progress is use, a forgotten tab is not.
+    """
+    watched = _Watched(lease, silent_after, receive, send)
+    await app(scope, watched.receive, watched.send)
 
 
 class _Watched:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from app.containers.hours import Hours, Window
 from app.containers.spec import (
     ACTED_ON,
-    NOT_YET,
     PREFIX,
     Priority,
     ReadyRule,
@@ -161,12 +160,46 @@ def test_a_bad_value_is_named_and_its_default_used(key: str, value: str, hint: s
     assert problem.endswith("the default is used")
 
 
-@pytest.mark.parametrize("key", NOT_YET)
-def test_a_label_for_later_is_known_and_says_so(key: str) -> None:
-    parsed = parse_spec("web-1", {"drawbridge.enable": "true", PREFIX + key: "1"})
-    assert parsed.problems == (
-        f"container web-1: label drawbridge.{key} is known, but not acted on yet",
-    )
+@pytest.mark.parametrize(
+    ("text", "routes"),
+    [
+        ("/grafana", ("/grafana",)),
+        ("/grafana/", ("/grafana",)),
+        ("/a/b /c.d, /e_~-1", ("/a/b", "/c.d", "/e_~-1")),
+        ("/a /a/", ("/a",)),
+    ],
+)
+def test_routes_are_path_prefixes(text: str, routes: tuple[str, ...]) -> None:
+    spec = parse_spec("web", labelled(routes=text)).spec
+    assert spec is not None
+    assert spec.routes == routes
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/", "grafana", "/a//b", "/a/../b", "/.", "/a?b", "/ä", "/a%2F"]
+)
+def test_the_whole_site_and_odd_paths_are_no_routes(text: str) -> None:
+    parsed = parse_spec("web", labelled(routes=text))
+    assert parsed.spec is not None
+    assert parsed.spec.routes == ()
+    assert bool(parsed.problems) == bool(text)
+
+
+@pytest.mark.parametrize(
+    ("labels", "exposed", "port"),
+    [
+        ({"port": "3000", "ready": "http:9000/x"}, (80,), 3000),
+        ({"ready": "http:9000/x"}, (80,), 9000),
+        ({}, (80, 443), 80),
+        ({}, (), None),
+    ],
+)
+def test_the_port_behind_the_routes(
+    labels: dict[str, str], exposed: tuple[int, ...], port: int | None
+) -> None:
+    spec = parse_spec("web", labelled(**labels)).spec
+    assert spec is not None
+    assert spec.front_port(exposed) == port
 
 
 def test_a_misspelt_label_is_named() -> None:
@@ -189,7 +222,7 @@ def test_the_more_important_come_first() -> None:
     assert Priority.CRITICAL.rank == 0
 
 
-_KEYS = st.sampled_from([PREFIX + key for key in (*ACTED_ON, *NOT_YET, "other")])
+_KEYS = st.sampled_from([PREFIX + key for key in (*ACTED_ON, "other")])
 
 
 @given(st.dictionaries(_KEYS, st.text(max_size=30)), st.text(min_size=1))
