@@ -41,8 +41,13 @@ from app.membership import Membership, purge_everywhere
 from app.metrics import Metrics, WorkerPlace
 from app.middleware.client_address import Networks, parse_networks
 from app.middleware.quota import ClientQuotas, parse_limits
+from app.records.schema import MIGRATIONS
+from app.records.sqlite import SqliteRecords
+from app.records.store import RecordStore
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
+from app.storage.sqlite_file import SqliteFile
+from app.upkeep import Upkeep, open_upkeep, polite_source
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
 
 if TYPE_CHECKING:
@@ -70,6 +75,9 @@ class Runtime:
     store_gate: StoreGate
     cache: ResponseCache
     variants: Variants
+    records: RecordStore
+    """What the jobs keep; it lives where the answers do, behind the same gate."""
+    upkeep: Upkeep
     purge: Callable[[Purge], None]
     """Forgets answers, here and in the other gateways."""
     quotas: ClientQuotas | None
@@ -121,6 +129,19 @@ async def open_runtime(
             shared = SharedStates(worker, states, TOGETHER)
             states = (await parts.enter_async_context(shared)).collect
         metrics.observe_states(states)
+        records = open_records(settings)
+        parts.push_async_callback(records.aclose)
+        upkeep = await parts.enter_async_context(
+            open_upkeep(
+                settings,
+                records,
+                polite_source(settings, upstream),
+                awake=gate.open,
+                questions=metrics.questions,
+                # One of several workers is enough, and another one takes its place.
+                scheduled=worker is None or worker.number == 0,
+            )
+        )
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
@@ -131,6 +152,8 @@ async def open_runtime(
             store_gate=gate,
             cache=cache,
             variants=variants,
+            records=records,
+            upkeep=upkeep,
             purge=purge_everywhere(cache, together),
             quotas=quotas,
             trusted=trusted,
@@ -284,6 +307,12 @@ def open_store(settings: Settings) -> ResponseStore:
         settings.mongodb_database,
         timeout=settings.mongodb_timeout,
     )
+
+
+def open_records(settings: Settings) -> RecordStore:
+    """The record store that the settings ask for; nothing is connected yet."""
+    file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
+    return SqliteRecords(file, wall=time.time)
 
 
 def store_gate(settings: Settings, fleet: Fleet, store: ResponseStore) -> StoreGate:
