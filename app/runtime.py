@@ -131,17 +131,9 @@ async def open_runtime(
         metrics.observe_states(states)
         records = open_records(settings)
         parts.push_async_callback(records.aclose)
-        upkeep = await parts.enter_async_context(
-            open_upkeep(
-                settings,
-                records,
-                polite_source(settings, upstream),
-                awake=gate.open,
-                questions=metrics.questions,
-                # One of several workers is enough, and another one takes its place.
-                scheduled=worker is None or worker.number == 0,
-            )
-        )
+        # One of several workers is enough, and another one takes its place.
+        scheduled = worker is None or worker.number == 0
+        upkeep = await keep_up(settings, records, upstream, gate, metrics, parts, scheduled)
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
@@ -313,6 +305,28 @@ def open_records(settings: Settings) -> RecordStore:
     """The record store that the settings ask for; nothing is connected yet."""
     file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
     return SqliteRecords(file, wall=time.time)
+
+
+async def keep_up(
+    settings: Settings,
+    records: RecordStore,
+    upstream: UpstreamClient,
+    gate: StoreGate,
+    metrics: Metrics,
+    parts: AsyncExitStack,
+    scheduled: bool,
+) -> Upkeep:
+    """What keeps ``records`` fresh; where it is ``scheduled``, by itself from now on."""
+    return await parts.enter_async_context(
+        open_upkeep(
+            settings,
+            records,
+            polite_source(settings, upstream),
+            awake=gate.open,
+            questions=metrics.questions,
+            scheduled=scheduled,
+        )
+    )
 
 
 def store_gate(settings: Settings, fleet: Fleet, store: ResponseStore) -> StoreGate:
