@@ -75,9 +75,8 @@ class Runtime:
     store_gate: StoreGate
     cache: ResponseCache
     variants: Variants
-    records: RecordStore
-    """What the jobs keep; it lives where the answers do, behind the same gate."""
     upkeep: Upkeep
+    """The records of the kingdom, which live where the answers do, and the jobs."""
     purge: Callable[[Purge], None]
     """Forgets answers, here and in the other gateways."""
     quotas: ClientQuotas | None
@@ -129,11 +128,9 @@ async def open_runtime(
             shared = SharedStates(worker, states, TOGETHER)
             states = (await parts.enter_async_context(shared)).collect
         metrics.observe_states(states)
-        records = open_records(settings)
-        parts.push_async_callback(records.aclose)
         # One of several workers is enough, and another one takes its place.
         scheduled = worker is None or worker.number == 0
-        upkeep = await keep_up(settings, records, upstream, gate, metrics, parts, scheduled)
+        upkeep = await keep_up(settings, upstream, gate, metrics, parts, scheduled)
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
@@ -144,7 +141,6 @@ async def open_runtime(
             store_gate=gate,
             cache=cache,
             variants=variants,
-            records=records,
             upkeep=upkeep,
             purge=purge_everywhere(cache, together),
             quotas=quotas,
@@ -301,22 +297,33 @@ def open_store(settings: Settings) -> ResponseStore:
     )
 
 
-def open_records(settings: Settings) -> RecordStore:
-    """The record store that the settings ask for; nothing is connected yet."""
-    file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
-    return SqliteRecords(file, wall=time.time)
+def open_records(settings: Settings, gate: StoreGate) -> RecordStore:
+    """The record store that the settings ask for, behind ``gate``; nothing is connected yet."""
+    if settings.mongodb_uri is None:
+        file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
+        return SqliteRecords(file, wall=time.time)
+    # Imported only where they are used, as for the answers.
+    from app.records.mongo import MongoRecords  # noqa: PLC0415
+    from app.storage.mongo_link import MongoLink  # noqa: PLC0415
+
+    uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
+    link = MongoLink(uri, database, timeout=settings.mongodb_timeout)
+    if isinstance(gate, ContainerGate):
+        gate.watch(shut=link.disconnect)
+    return MongoRecords(link, wall=time.time)
 
 
 async def keep_up(
     settings: Settings,
-    records: RecordStore,
     upstream: UpstreamClient,
     gate: StoreGate,
     metrics: Metrics,
     parts: AsyncExitStack,
     scheduled: bool,
 ) -> Upkeep:
-    """What keeps ``records`` fresh; where it is ``scheduled``, by itself from now on."""
+    """The records, and what keeps them fresh; where it is ``scheduled``, by itself from now on."""
+    records = open_records(settings, gate)
+    parts.push_async_callback(records.aclose)
     return await parts.enter_async_context(
         open_upkeep(
             settings,
