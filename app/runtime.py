@@ -42,8 +42,13 @@ from app.metrics import Metrics, WorkerPlace
 from app.middleware.client_address import Networks, parse_networks
 from app.middleware.quota import ClientQuotas, parse_limits
 from app.proxy.forward import Forwarder
+from app.records.schema import MIGRATIONS
+from app.records.sqlite import SqliteRecords
+from app.records.store import RecordStore
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
+from app.storage.sqlite_file import SqliteFile
+from app.upkeep import Upkeep, open_upkeep, polite_source
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
 
 if TYPE_CHECKING:
@@ -71,6 +76,8 @@ class Runtime:
     store_gate: StoreGate
     cache: ResponseCache
     variants: Variants
+    upkeep: Upkeep
+    """The records of the kingdom, which live where the answers do, and the jobs."""
     purge: Callable[[Purge], None]
     """Forgets answers, here and in the other gateways."""
     forwarder: Forwarder
@@ -126,6 +133,9 @@ async def open_runtime(
             shared = SharedStates(worker, states, TOGETHER)
             states = (await parts.enter_async_context(shared)).collect
         metrics.observe_states(states)
+        # One of several workers is enough, and another one takes its place.
+        scheduled = worker is None or worker.number == 0
+        upkeep = await keep_up(settings, upstream, gate, metrics, parts, scheduled)
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
@@ -136,6 +146,7 @@ async def open_runtime(
             store_gate=gate,
             cache=cache,
             variants=variants,
+            upkeep=upkeep,
             purge=purge_everywhere(cache, together),
             forwarder=forwarder,
             quotas=quotas,
@@ -289,6 +300,45 @@ def open_store(settings: Settings) -> ResponseStore:
         settings.mongodb_uri.get_secret_value(),
         settings.mongodb_database,
         timeout=settings.mongodb_timeout,
+    )
+
+
+def open_records(settings: Settings, gate: StoreGate) -> RecordStore:
+    """The record store that the settings ask for, behind ``gate``; nothing is connected yet."""
+    if settings.mongodb_uri is None:
+        file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
+        return SqliteRecords(file, wall=time.time)
+    # Imported only where they are used, as for the answers.
+    from app.records.mongo import MongoRecords  # noqa: PLC0415
+    from app.storage.mongo_link import MongoLink  # noqa: PLC0415
+
+    uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
+    link = MongoLink(uri, database, timeout=settings.mongodb_timeout)
+    if isinstance(gate, ContainerGate):
+        gate.watch(shut=link.disconnect)
+    return MongoRecords(link, wall=time.time)
+
+
+async def keep_up(
+    settings: Settings,
+    upstream: UpstreamClient,
+    gate: StoreGate,
+    metrics: Metrics,
+    parts: AsyncExitStack,
+    scheduled: bool,
+) -> Upkeep:
+    """The records, and what keeps them fresh; where it is ``scheduled``, by itself from now on."""
+    records = open_records(settings, gate)
+    parts.push_async_callback(records.aclose)
+    return await parts.enter_async_context(
+        open_upkeep(
+            settings,
+            records,
+            polite_source(settings, upstream),
+            awake=gate.open,
+            questions=metrics.questions,
+            scheduled=scheduled,
+        )
     )
 
 

@@ -68,8 +68,12 @@ class LastUse:
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What runs jobs here. ``scheduler``: ``None`` where they are not run by themselves."""
+    """What runs jobs here, and what they keep.
 
+    ``scheduler``: ``None`` where they are not run by themselves.
+    """
+
+    records: RecordStore
     runner: Runner
     scheduler: Scheduler | None
 
@@ -106,7 +110,7 @@ async def open_upkeep(
         most_drop=settings.sync_max_drop / 100,
     )
     if not (settings.sync_enabled and scheduled):
-        yield Upkeep(runner, None)
+        yield Upkeep(records, runner, None)
         return
     async with Scheduler(
         runner,
@@ -116,7 +120,7 @@ async def open_upkeep(
         # It spreads gateways over time and guards nothing.
         jitter=random.random(),  # noqa: S311  # nosec B311
     ) as scheduler:
-        yield Upkeep(runner, scheduler)
+        yield Upkeep(records, runner, scheduler)
 
 
 def _unheard(records: RecordStore) -> Publish:

@@ -47,8 +47,8 @@ EDGES = {
         "app/proxy/forward.py",
         "app/proxy/websocket.py",
     ),
-    "pymongo": ("app/cache/mongo.py", "app/records/mongo.py"),
-    "bson": ("app/cache/mongo.py", "app/records/mongo.py"),
+    "pymongo": ("app/storage/mongo_link.py",),
+    "bson": ("app/storage/mongo_link.py",),
     "sqlite3": ("app/storage/sqlite_connections.py",),
     # The quotas are shared through a client that is handed to them.
     "redis": ("app/coordination/link.py", "app/middleware/shared_quota.py"),

@@ -135,7 +135,9 @@ def _course(collection: str, connection: Connection) -> Course:
     row = connection.execute(_COURSE, (collection,)).fetchone()
     if row is None:
         return Course()
-    return Course(*row[:4], voids=tuple((first, last) for first, last in json.loads(row[4])))
+    draft, number, published, pruned, voids = row
+    runs = tuple((first, last) for first, last in json.loads(voids))
+    return Course(draft, number, published, pruned, runs)
 
 
 def _step(collection: str, step: Callable[[Course], Course], connection: Connection) -> Course:
@@ -225,9 +227,7 @@ def _differences(
 def _difference(row: tuple[Any, ...]) -> Difference:
     number, id_, after, before = row[0], row[1], row[2:6], row[6:]
     was_there = before[0] is not None and not before[3]
-    return Difference(
-        number, _version(id_, *before) if was_there else None, _version(id_, *after)
-    )
+    return Difference(number, _version(id_, *before) if was_there else None, _version(id_, *after))
 
 
 def _sweep(collection: str, course: Course, start: str, connection: Connection) -> tuple[int, str]:

@@ -100,6 +100,15 @@ async def test_everything_runs_at_once_in_order_and_then_when_it_is_due(runs: Ru
     assert runs.most == 1
 
 
+async def test_time_goes_on_while_it_looks(runs: Runs) -> None:
+    def wall() -> float:
+        runs.clock.now += 1e-6
+        return runs.clock.now
+
+    async with scheduling(runs, FIRST, SECOND, wall=wall):
+        await until(lambda: len(runs.begun) == 2)
+
+
 async def test_what_ran_before_a_restart_is_not_run_again(runs: Runs) -> None:
     at = runs.clock.now - 60
     runs.states_ = {job.name: JobState(job.name, at, at + 1, at + 1) for job in (FIRST, SECOND)}
