@@ -134,6 +134,7 @@ WITHOUT_TWIN = {
     "app/demo.py": "run as a process in tests/test_cli.py",
     "app/doctor.py": "run as a process in tests/test_cli.py",
     "app/main.py": "every test in tests/routers goes through it",
+    "app/records/store.py": "held by test_store_contract.py and test_store_model.py",
     "app/runtime.py": "every test in tests/routers goes through it",
     "app/state_gauges.py": "read through /metrics in tests/routers and tests/story",
 }

@@ -33,6 +33,9 @@ from app.storage.mongo_link import (
 T = TypeVar("T")
 Document = dict[str, Any]
 
+MAX_BYTES = 15_000_000
+"""What a row may have, and a collection's order and facts. A document may have 16 MB."""
+
 _GENERATIONS, _JOBS = "records_generations", "records_jobs"
 _TOGETHER = 1_000
 """So many documents are named in one question."""
@@ -43,7 +46,7 @@ _BY_ROW = [("id", 1), ("draft", 1)]
 class MongoRecords:
     """A ``RecordStore`` over ``link``, which is closed with it. ``wall``: the wall time.
 
-    A row, and a collection's order and facts, may have 15 MB; more is refused with ``StoreError``.
+    What is larger than ``MAX_BYTES`` is refused with ``StoreError``.
     """
 
     name = "mongodb"
@@ -203,7 +206,15 @@ def _versions(database: Database, collection: str) -> Documents:
     return database[f"records_versions_{collection}"]
 
 
+def _not_too_large(what: str, size: int) -> None:
+    if size > MAX_BYTES:
+        raise StoreError(
+            f"{what}: {size / 1e6:.1f} MB is more than MongoDB takes ({MAX_BYTES / 1e6:g} MB)"
+        )
+
+
 def _document(draft: int, version: Version) -> Document:
+    _not_too_large(f"the row {version.id}", len(version.raw))
     return {
         "_id": _place(draft, version.id),
         "id": version.id,
@@ -314,15 +325,17 @@ async def _generations(database: Database) -> list[Generation]:
 
 
 def _generation_document(generation: Generation) -> Document:
-    order = generation.order
+    # As text: a list of many has a document's worth of overhead.
+    order = None if generation.order is None else json.dumps(generation.order)
+    facts = json.dumps(dict(generation.facts))
+    _not_too_large(f"what is noted of {generation.collection}", len(order or "") + len(facts))
     return {
         "_id": key(generation.collection, generation.number),
         "collection": generation.collection,
         "as_of": generation.as_of,
         "rows": generation.rows,
-        # As text: a list of many has a document's worth of overhead.
-        "order": None if order is None else json.dumps(order),
-        "facts": json.dumps(dict(generation.facts)),
+        "order": order,
+        "facts": facts,
     }
 
 

@@ -87,6 +87,7 @@ class MongoLink:
         self._connect()
         self._closed = False
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._retiring: set[asyncio.Task[Any]] = set()
 
     async def ask(self, question: Callable[[Database], Awaitable[T]], share: int = 1) -> T:
         """The answer of the server, within ``share`` times the limit.
@@ -130,14 +131,17 @@ class MongoLink:
             return
         retired = _retire(self._client, set(self._under_way), self.timeout)
         self._connect()
-        self._own(asyncio.create_task(retired, name="retire a client"))
+        task = asyncio.create_task(retired, name="retire a client")
+        self._own(task)
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
     async def aclose(self) -> None:
         """Give the connections back. May be called twice."""
         self._closed = True
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self.timeout)
-        for task in self._under_way:
+        for task in self._under_way - self._retiring:  # a client that is half closed leaks
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await _close(self._client, self.timeout)

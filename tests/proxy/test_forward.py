@@ -236,4 +236,4 @@ async def called(app: ASGIApp) -> None:
     async def send(_: object) -> None:
         return
 
-    await app(http_scope("/", scheme="http"), receive, send)  # type: ignore[arg-type]
+    await app(http_scope("/", scheme="http"), receive, send)
