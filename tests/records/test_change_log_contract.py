@@ -196,7 +196,7 @@ async def test_a_batch_is_seen_as_a_whole(place: Place) -> None:
     done = asyncio.Event()
 
     async def append() -> None:
-        for draft in range(1, 31):
+        for draft in range(1, 13):
             await log.append(batch(50, draft=draft))
         done.set()
 

@@ -71,7 +71,7 @@ class SqlitePlace:
         return log
 
     async def lose(self) -> None:
-        for path in self.path.parent.iterdir():  # noqa: ASYNC240 (a test may wait for its disk)
+        for path in self.path.parent.iterdir():
             path.unlink()
 
 

@@ -40,7 +40,9 @@ def test_what_happened(
     assert (change.happened, change.fields, change.row) == (happened, fields, after.raw)
 
 
-@pytest.mark.parametrize(("before", "after"), [(None, GONE), (A, A), (B, version(json.loads(B.raw)))])
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, GONE), (A, A), (B, version(json.loads(B.raw)))]
+)
 def test_nothing_happened(before: Version | None, after: Version) -> None:
     assert change_of("players", Difference(3, before, after)) is None
 
