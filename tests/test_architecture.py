@@ -56,6 +56,7 @@ EDGES = {
 
 PURE = (
     "app/kingdom/catalogue.py",
+    "app/records/course.py",
     "app/cache/key.py",
     "app/cache/batches.py",
     "app/cache/rows.py",

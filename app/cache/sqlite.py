@@ -85,6 +85,9 @@ class SqliteStore:
         """Return if the file can be read and written now, see ``ResponseStore.ping``."""
         await self._file.ping()
 
+    def disconnect(self) -> None:
+        """Nothing to do: a file has no server."""
+
     async def aclose(self) -> None:
         await self._file.aclose()
 
