@@ -57,6 +57,8 @@ EDGES = {
 PURE = (
     "app/kingdom/catalogue.py",
     "app/records/course.py",
+    "app/sync/difference.py",
+    "app/records/change_text.py",
     "app/cache/key.py",
     "app/cache/batches.py",
     "app/cache/rows.py",
@@ -111,6 +113,7 @@ WITHOUT_TWIN = {
     "app/containers/conductor.py": "driven by every test of the fleet, on a real engine",
     "app/containers/events.py": "values, each of them in the tables of test_lifecycle.py",
     "app/containers/yielding.py": "driven by test_several_gateways.py, on a real engine and Redis",
+    "app/records/change.py": "values and promises, held by test_change_log_contract.py",
     "app/coordination/meeting.py": "every test in tests/test_membership.py goes through it",
     "app/containers/view.py": "values, read by every test of the fleet",
     "app/containers/work.py": "driven by every test of the fleet, on a real engine",

@@ -27,7 +27,7 @@ from tests.processes import drawbridge
 from tests.records.told import SqlitePlace, batch, everything, sqlite_place
 from tests.waiting import until
 
-LONG = b'{"name":"' + b"x" * 20_000 + b'"}'
+LONG = b'{"name":"' + b"x" * 10_000 + b'"}'
 NOBODY = "http://127.0.0.1:9"
 """Where no upstream is: nobody asks it here."""
 
