@@ -8,8 +8,9 @@ so nothing is queued for anybody, and a follower that is slow loses nothing and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import structlog
 
@@ -25,11 +26,24 @@ _PAUSE = 1.0
 """Seconds between two tries to read a log that fails."""
 
 
-class Tail:
-    """``log``'s end; up to twice ``window`` changes are kept. Reads while somebody follows."""
+class Line(NamedTuple):
+    """A change, and what followers say of it."""
 
-    def __init__(self, log: ChangeLog, *, window: int = 1024) -> None:
+    told: Told
+    text: bytes
+
+
+class Tail:
+    """``log``'s end; up to twice ``window`` changes are kept. Reads while somebody follows.
+
+    ``write`` makes the text of a change, once for all who follow closely.
+    """
+
+    def __init__(
+        self, log: ChangeLog, write: Callable[[Told], bytes], *, window: int = 1024
+    ) -> None:
         self._log = log
+        self._write = write
         self._window = window
         self._followers = 0
         self._reading: asyncio.Task[None] | None = None
@@ -38,7 +52,7 @@ class Tail:
         self._begin_behind("")
 
     @asynccontextmanager
-    async def follow(self, after: str) -> AsyncIterator[AsyncIterator[list[Told]]]:
+    async def follow(self, after: str) -> AsyncIterator[AsyncIterator[list[Line]]]:
         """Pages of what stands behind ``after``, and of what comes, for as long as it comes.
 
         Iterating raises ``StoreError`` when the log cannot be read just now, ``CursorGone`` when
@@ -57,24 +71,27 @@ class Tail:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
 
-    async def _pages(self, after: str) -> AsyncIterator[list[Told]]:
+    async def _pages(self, after: str) -> AsyncIterator[list[Line]]:
         while True:
             # Taken before looking: what comes meanwhile is not slept through.
             news = self._news
             page = self._remembered(after)
             if page is None:
                 async with self._turns:
-                    page = await self._log.read(after, limit=_PAGE)
+                    page = self._written(await self._log.read(after, limit=_PAGE))
             if page:
                 yield page
-                after = page[-1].cursor
+                after = page[-1].told.cursor
             else:
                 await news.wait()
 
-    def _remembered(self, after: str) -> list[Told] | None:
+    def _remembered(self, after: str) -> list[Line] | None:
         """What stands behind ``after``, as far as it is in memory; ``None``: it cannot be told."""
         place = self._places.get(after)
-        return None if place is None else self._told[place : place + _PAGE]
+        return None if place is None else self._lines[place : place + _PAGE]
+
+    def _written(self, page: list[Told]) -> list[Line]:
+        return [Line(told, self._write(told)) for told in page]
 
     async def _read(self) -> None:
         failing = False
@@ -94,20 +111,20 @@ class Tail:
                 await asyncio.sleep(_PAUSE)
 
     def _begin_behind(self, cursor: str) -> None:
-        self._told: list[Told] = []
+        self._lines: list[Line] = []
         # Where in the list the changes behind a cursor begin.
         self._places = {cursor: 0}
         self._end = cursor
         self._tell()
 
     def _remember(self, page: list[Told]) -> None:
-        for one in page:
-            self._told.append(one)
-            self._places[one.cursor] = len(self._told)
-            self._end = one.cursor
-        if len(self._told) >= 2 * self._window:
-            self._told = self._told[-self._window :]
-            self._places = {one.cursor: place for place, one in enumerate(self._told, 1)}
+        for line in self._written(page):
+            self._lines.append(line)
+            self._end = line.told.cursor
+            self._places[self._end] = len(self._lines)
+        if len(self._lines) >= 2 * self._window:
+            self._lines = self._lines[-self._window :]
+            self._places = {line.told.cursor: at for at, line in enumerate(self._lines, 1)}
         self._tell()
 
     def _tell(self) -> None:

@@ -14,7 +14,7 @@ from app.errors import StoreError
 from app.kingdom.collections import COLLECTIONS
 from app.records.change import Change, ChangeLog, CursorGone, Told
 from app.records.change_text import told_json
-from app.records.tail import Tail
+from app.records.tail import Line, Tail
 from app.routers.event_stream import EventStreams, Pieces, StreamRules, dropped, event
 from app.runtime import Runtime
 
@@ -73,7 +73,7 @@ class AskedPage(Asked):
 def changes_routes(runtime: Runtime, rules: StreamRules | None = None) -> APIRouter:
     """``/v1/changes`` and the stream of them."""
     router = APIRouter(prefix="/v1", tags=["Drawbridge"])
-    log, tail = runtime.changes, Tail(runtime.changes)
+    log, tail = runtime.changes, Tail(runtime.changes, _event)
     streams = EventStreams(runtime.stopping, rules or StreamRules())
 
     @router.get("/changes", summary="What was added, changed and removed, page by page")
@@ -136,16 +136,21 @@ async def _pieces(tail: Tail, after: str, wanted: Wanted) -> Pieces:
         yield dropped("the log of changes does not answer just now; connect again")
 
 
-def _joined(page: Sequence[Told], wanted: Wanted) -> Iterator[bytes]:
+def _event(told: Told) -> bytes:
+    return event(told.change.kind, told_json(told), told.cursor)
+
+
+def _joined(page: Sequence[Line], wanted: Wanted) -> Iterator[bytes]:
     """The events of ``page``, several in a piece, and how far it goes."""
     piece = bytearray()
-    for told in page:
-        if wanted(told.change):
-            piece += event(told.change.kind, told_json(told), told.cursor)
+    for line in page:
+        if wanted(line.told.change):
+            piece += line.text
         if len(piece) >= _PIECE:
             yield bytes(piece)
             piece.clear()
-    if not wanted(page[-1].change):
-        piece += b"id: " + page[-1].cursor.encode() + b"\n\n"
+    last = page[-1].told
+    if not wanted(last.change):
+        piece += b"id: " + last.cursor.encode() + b"\n\n"
     if piece:
         yield bytes(piece)

@@ -6,12 +6,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import redis.asyncio
 
 from app.errors import StoreError, StoreUnavailable
-from app.records.change import CursorGone
+from app.records.change import ChangeLog, CursorGone
 from tests.cache.doubles import SwitchedGate
 from tests.real.redis import RedisServer
 from tests.records.told import RedisPlace, batch, change, changes_in, everything, redis_place
@@ -31,22 +32,23 @@ async def test_another_program_reads_it_by_a_consumer_group(
 ) -> None:
     """As ``docs/reference/changes.md`` says, with a reader that dies half-way."""
     log = await place.open()
-    await redis_client.xgroup_create(place.name, "mine", id="0", mkstream=True)
+    other: Any = redis_client
+    await other.xgroup_create(place.name, "mine", id="0", mkstream=True)
     await log.append(batch(5))
-    [[_, taken]] = await redis_client.xreadgroup("mine", "one", {place.name: ">"}, count=3)
-    await redis_client.xack(place.name, "mine", taken[0][0])
+    [[_, taken]] = await other.xreadgroup("mine", "one", {place.name: ">"}, count=3)
+    await other.xack(place.name, "mine", taken[0][0])
     # The first dies with two in its hands; the second takes these over, and goes on.
-    _, claimed, _ = await redis_client.xautoclaim(place.name, "mine", "two", min_idle_time=0)
+    _, claimed, _ = await other.xautoclaim(place.name, "mine", "two", min_idle_time=0)
     assert claimed == taken[1:]
-    [[_, rest]] = await redis_client.xreadgroup("mine", "two", {place.name: ">"})
+    [[_, rest]] = await other.xreadgroup("mine", "two", {place.name: ">"})
     for entry, values in [*claimed, *rest]:
         assert values[b"kind"] == b"players"
         assert json.loads(values[b"row"])["id"] == values[b"id"].decode()
         assert json.loads(values[b"fields"]) == {"totalXP": ["0", "1"]}
         assert (values[b"draft"], values[b"happened"]) == (b"1", b"changed")
         assert float(values[b"at"]) == change().at
-        await redis_client.xack(place.name, "mine", entry)
-    assert (await redis_client.xpending(place.name, "mine"))["pending"] == 0
+        await other.xack(place.name, "mine", entry)
+    assert (await other.xpending(place.name, "mine"))["pending"] == 0
     entries = [entry.decode() for entry, _ in [*taken[:1], *claimed, *rest]]
     assert entries == [told.cursor for told in await everything(log)]
 
@@ -118,6 +120,25 @@ async def test_who_waits_wakes_nobody_and_who_appends_does(redis_server: RedisSe
         waiting.cancel()
         with suppress(asyncio.CancelledError):
             await waiting
+
+
+async def test_who_waits_can_be_told_to_end_at_any_moment(place: RedisPlace) -> None:
+    log, other = await place.open(), await place.open()
+    for draft in range(1, 300):
+        waiting = asyncio.create_task(_wait_for_ever(log))
+        for _ in range(draft % 23):
+            await asyncio.sleep(0)
+        if draft % 2:
+            await other.append(batch(1, draft=draft))
+        waiting.cancel()
+        done, _ = await asyncio.wait({waiting}, timeout=20)
+        assert done, "it went on"
+        assert waiting.cancelled()
+
+
+async def _wait_for_ever(log: ChangeLog) -> None:
+    while True:
+        await log.wait(await log.last(), within=60)
 
 
 async def test_a_redis_that_does_not_wake_is_no_store(redis_server: RedisServer) -> None:

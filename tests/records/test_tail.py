@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 
 from app.errors import StoreUnavailable
 from app.records.change import Change, ChangeLog, CursorGone, Told
+from app.records.change_text import told_json
 from app.records.tail import Tail
 from tests.records.told import SqlitePlace, batch, changes_in, sqlite_place
 from tests.waiting import until
@@ -60,12 +62,17 @@ class Follower:
     async def _run(self, tail: Tail, after: str) -> None:
         async with tail.follow(after) as pages:
             async for page in pages:
-                self.told += page
+                assert all(line.text == told_json(line.told) for line in page)
+                self.told += [line.told for line in page]
                 await self.go_on.wait()
 
     async def end(self) -> None:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
+
+
+def all_heard(followers: Sequence[Follower], count: int) -> bool:
+    return all(len(one.told) == count for one in followers)
 
 
 @pytest.fixture
@@ -78,7 +85,7 @@ async def test_everybody_hears_everything_from_where_it_began(place: SqlitePlace
     log = await place.open()
     await log.append(batch(600))
     middle = (await log.read("", limit=300))[-1].cursor
-    tail = Tail(log)
+    tail = Tail(log, told_json)
     old, half, new = Follower(tail), Follower(tail, middle), Follower(tail, await log.last())
     for draft in range(2, 20):
         await log.append(batch(100, draft=draft))
@@ -92,14 +99,14 @@ async def test_everybody_hears_everything_from_where_it_began(place: SqlitePlace
 async def test_the_log_is_read_once_for_all_that_follow_closely(place: SqlitePlace) -> None:
     log = Counted(await place.open())
     await log.append(batch(1))
-    tail, after = Tail(log), await log.last()
+    tail, after = Tail(log, told_json), await log.last()
     followers = [Follower(tail, after) for _ in range(50)]
     await log.append(batch(5, draft=2))
     await until(lambda: all(len(one.told) == 5 for one in followers))
     log.reads = 0
     for draft in range(3, 13):
         await log.append(batch(5, draft=draft))
-        await until(lambda draft=draft: all(len(f.told) == 5 * (draft - 1) for f in followers))
+        await until(partial(all_heard, followers, 5 * (draft - 1)))
     assert log.reads == 10
     for one in followers:
         await one.end()
@@ -111,7 +118,7 @@ async def test_the_log_is_read_once_for_all_that_follow_closely(place: SqlitePla
 
 async def test_who_is_slow_loses_nothing_and_holds_up_nobody(place: SqlitePlace) -> None:
     log = await place.open()
-    tail = Tail(log, window=50)
+    tail = Tail(log, told_json, window=50)
     slow, quick = Follower(tail), Follower(tail)
     await log.append(batch(10))
     await until(lambda: slow.told and quick.told)
@@ -129,7 +136,7 @@ async def test_who_is_slow_loses_nothing_and_holds_up_nobody(place: SqlitePlace)
 
 async def test_who_is_further_behind_than_is_kept_is_told_so(place: SqlitePlace) -> None:
     log = await place.open(keep=30)
-    tail = Tail(log, window=10)
+    tail = Tail(log, told_json, window=10)
     slow = Follower(tail)
     await log.append(batch(10))
     await until(lambda: slow.told)
@@ -149,7 +156,7 @@ async def test_a_log_that_fails_for_a_while_is_gone_on_with(
 ) -> None:
     monkeypatch.setattr("app.records.tail._PAUSE", 0.02)
     log = Counted(await place.open())
-    tail = Tail(log)
+    tail = Tail(log, told_json)
     with capture_logs() as lines:
         one = Follower(tail)
         await log.append(batch(3))
@@ -168,7 +175,7 @@ async def test_a_log_that_fails_for_a_while_is_gone_on_with(
 async def test_a_log_that_was_lost_is_no_news(place: SqlitePlace) -> None:
     log = await place.open()
     await log.append(batch(3))
-    one = Follower(Tail(log), await log.last())
+    one = Follower(Tail(log, told_json), await log.last())
     await asyncio.sleep(0.1)
     await place.lose()
     await log.append(batch(3))
@@ -178,7 +185,7 @@ async def test_a_log_that_was_lost_is_no_news(place: SqlitePlace) -> None:
 
 async def test_an_empty_log_is_followed_too(place: SqlitePlace) -> None:
     log = await place.open()
-    tail = Tail(log)
+    tail = Tail(log, told_json)
     one = Follower(tail)
     await asyncio.sleep(0.05)
     two = Follower(tail)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +22,20 @@ from app.records.change import ChangeLog
 from app.routers import problems
 from app.routers.changes import changes_routes
 from app.routers.event_stream import StreamRules
-from app.runtime import open_runtime
+from app.runtime import open_runtime, realm
 from app.serving import address, beside, bind
 from tests.gateways import gateway_on
 from tests.processes import drawbridge
-from tests.records.told import SqlitePlace, batch, everything, sqlite_place
+from tests.real.redis import RedisServer, redis_process, redis_server  # noqa: F401 (fixtures)
+from tests.records.told import (
+    Place,
+    RedisPlace,
+    SqlitePlace,
+    batch,
+    everything,
+    redis_place,
+    sqlite_place,
+)
 from tests.waiting import until
 
 LONG = b'{"name":"' + b"x" * 10_000 + b'"}'
@@ -54,6 +65,9 @@ class Reader:
     @property
     def cursors(self) -> list[str]:
         return [one.id for one in self.heard]
+
+    def is_at(self, cursor: str) -> bool:
+        return self.last_id == cursor
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[None]:
@@ -93,21 +107,40 @@ class Reader:
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[SqlitePlace]:
-    """The log of the gateway whose data is in ``tmp_path``, as another process has it."""
-    async with sqlite_place(tmp_path) as found:
-        found.path = tmp_path / "records.sqlite3"
-        yield found
+def nobody() -> str:
+    """An upstream that no other test has, and that is never asked."""
+    return f"{NOBODY}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.real("redis"))])
+async def place(
+    request: pytest.FixtureRequest, tmp_path: Path, nobody: str
+) -> AsyncIterator[SqlitePlace | RedisPlace]:
+    """Where the log is of the gateway whose data is in ``tmp_path``."""
+    if request.param == "sqlite":
+        async with sqlite_place(tmp_path) as file:
+            file.path = tmp_path / "records.sqlite3"
+            yield file
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    async with redis_place(server.url) as in_redis:
+        settings = load_settings(estfor_api_url=nobody, _env_file=None)
+        in_redis.name = f"{realm(settings)}:changes"
+        yield in_redis
 
 
 @pytest.fixture
-async def log(place: SqlitePlace) -> ChangeLog:
+async def log(place: SqlitePlace | RedisPlace) -> ChangeLog:
+    """The log, as another process has it."""
     return await place.open()
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with gateway_on(NOBODY, tmp_path, redis_url=None) as client:
+async def client(
+    tmp_path: Path, nobody: str, place: SqlitePlace | RedisPlace
+) -> AsyncIterator[httpx.AsyncClient]:
+    redis_url = place.url if isinstance(place, RedisPlace) else None
+    async with gateway_on(nobody, tmp_path, redis_url=redis_url) as client:
         yield client
 
 
@@ -254,8 +287,7 @@ async def test_who_connects_again_misses_nothing_and_hears_nothing_twice(
         await log.append(batch(20, draft=2 * draft))
         async with reader.reading():
             await log.append(batch(20, draft=2 * draft + 1))
-            newest = await log.last()
-            await until(lambda newest=newest: newest in reader.cursors[-1:])
+            await until(partial(reader.is_at, await log.last()))
     # It began when there was nothing yet; what came before it connected again was told it then.
     assert reader.cursors == [one.cursor for one in await everything(log)][20:]
 
@@ -277,8 +309,7 @@ async def test_a_choosy_reader_goes_on_from_where_it_looked_to(
     reader = Reader(client, kind="clans")
     async with reader.reading():
         await log.append(batch(300))
-        newest = await log.last()
-        await until(lambda: reader.last_id == newest)
+        await until(partial(reader.is_at, await log.last()))
     assert reader.heard == []
 
 
@@ -290,9 +321,11 @@ async def test_quiet_streams_have_a_heartbeat(tmp_path: Path) -> None:
         assert reader.heard == []
 
 
-async def test_who_does_not_read_is_dropped_and_resumes(tmp_path: Path, log: ChangeLog) -> None:
+async def test_who_does_not_read_is_dropped_and_resumes(tmp_path: Path) -> None:
     rules = StreamRules(send_within=0.3)
-    async with only_changes(tmp_path, rules) as client:
+    async with only_changes(tmp_path, rules) as client, sqlite_place(tmp_path) as place:
+        place.path = tmp_path / "records.sqlite3"
+        log = await place.open()
         with socket.socket() as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             deaf.connect((client.base_url.host, client.base_url.port))
@@ -324,7 +357,7 @@ async def test_who_does_not_read_is_dropped_and_resumes(tmp_path: Path, log: Cha
 
 
 async def test_who_comes_too_late_is_told_why(
-    client: httpx.AsyncClient, place: SqlitePlace, log: ChangeLog
+    client: httpx.AsyncClient, place: Place, log: ChangeLog
 ) -> None:
     reader = Reader(client)
     async with reader.reading():
@@ -352,8 +385,7 @@ async def test_across_a_restart_nothing_is_missed(tmp_path: Path) -> None:
                     reader.last_id = last_id
                     async with reader.reading():
                         await log.append(batch(100, draft=draft))
-                        newest = await log.last()
-                        await until(lambda: newest in reader.cursors[-1:])  # noqa: B023
+                        await until(partial(reader.is_at, await log.last()))
                         gateway.kill() if draft == 4 else gateway.stop()
                     heard += reader.cursors
                     last_id = reader.last_id
