@@ -29,6 +29,7 @@ from app.middleware.request_id import RequestId
 from app.routers import openapi, problems
 from app.routers.automation import automation_routes
 from app.routers.cache import cache_routes
+from app.routers.changes import CHANGE_PATHS, changes_routes
 from app.routers.health import health_routes
 from app.routers.mirror import Mirror
 from app.routers.v1 import STORE_PATHS, v1_routes
@@ -63,7 +64,9 @@ async def run_gateway(
     """
     async with open_runtime(settings, worker=worker) as runtime:
         protocol = fast_protocol(runtime.trusted) if settings.fast_hits else None
-        return await serve(listening, create_app(runtime), on_ready, protocol=protocol)
+        app = create_app(runtime)
+        stop = runtime.stopping.set
+        return await serve(listening, app, on_ready, protocol=protocol, on_stop=stop)
 
 
 def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
@@ -77,7 +80,8 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     app: ASGIApp = PagePolicy(routes)
     app = ContainerGate(
         app,
-        dict.fromkeys(STORE_PATHS, runtime.store_gate),
+        dict.fromkeys(STORE_PATHS, runtime.store_gate)
+        | dict.fromkeys(CHANGE_PATHS, runtime.changes_gate),
         silent_after=settings.container_silent_timeout,
     )
     app = Mirror(app, questions, runtime.cache, runtime.variants, metrics)
@@ -128,7 +132,7 @@ def build_routes(runtime: Runtime) -> FastAPI:
         description="EstFor Kingdom's data, always there: the upstream's paths, and ours in /v1.",
         redirect_slashes=False,
     )
-    for routes in (health_routes, automation_routes, cache_routes, v1_routes):
+    for routes in (health_routes, automation_routes, cache_routes, v1_routes, changes_routes):
         app.include_router(routes(runtime))
     _describe_with(app, runtime.catalogue)
     problems.install(app, lambda path: runtime.catalogue.nearest(path, app.openapi()["paths"]))

@@ -85,6 +85,9 @@ class Metrics:
         self._sleeps = self._counter(
             "drawbridge_container_sleeps", "Containers put to sleep, by reason.", "name", "reason"
         )
+        self._changes = self._counter(
+            "drawbridge_changes", "Changes told, by the collection.", "kind"
+        )
 
         # Looking a child up by its labels costs more than counting; there are few of them.
         self._request_counter = cache(self._requests.labels)
@@ -126,6 +129,10 @@ class Metrics:
     def slept(self, name: str, reason: str) -> None:
         """A container was put to sleep (the fleet's observer)."""
         self._sleeps.labels(name, reason).inc()
+
+    def published(self, kind: str, count: int) -> None:
+        """Changes of a collection were told (the publisher's observer)."""
+        self._changes.labels(kind).inc(count)
 
     def observe_states(self, collect: Callable[[], Iterable[Metric]]) -> None:
         """Have ``collect`` called at every scrape, for what is a state and not an event."""

@@ -5,6 +5,7 @@ Read it to learn the program: nothing else decides which adapter is used or what
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -42,8 +43,10 @@ from app.metrics import Metrics, WorkerPlace
 from app.middleware.client_address import Networks, parse_networks
 from app.middleware.quota import ClientQuotas, parse_limits
 from app.proxy.forward import Forwarder
+from app.records.change import ChangeLog
 from app.records.schema import MIGRATIONS
 from app.records.sqlite import SqliteRecords
+from app.records.sqlite_changes import SqliteChangeLog
 from app.records.store import RecordStore
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
@@ -82,12 +85,17 @@ class Runtime:
     """Forgets answers, here and in the other gateways."""
     forwarder: Forwarder
     """The way to what containers serve."""
+    changes: ChangeLog
+    changes_gate: StoreGate
+    """The way to the log of changes, which may live in a Redis that sleeps."""
     quotas: ClientQuotas | None
     """What each client may ask for; ``None``: as much as it likes."""
     trusted: Networks
     """The proxies that are believed when they say who the client is."""
     uptime: Callable[[], float]
     """Seconds since the parts were built."""
+    stopping: asyncio.Event
+    """Set when no more requests are taken: what has no end by itself ends."""
 
 
 @asynccontextmanager
@@ -122,9 +130,10 @@ async def open_runtime(
             wanted=lambda entry: cache.memory.look(entry.key) is entry,
         )
         parts.push_async_callback(variants.aclose)
+        changes, changes_gate = change_log(settings, meeting, fleet)
+        parts.push_async_callback(changes.aclose)
         if meeting is not None:
-            within = settings.container_startup_timeout
-            meeting.link.door = ContainerGate(fleet, "redis", within=within)
+            meeting.link.door = changes_gate
             await join(meeting, Membership(cache, upstream, time.time), fleet, quotas, parts)
         silence = settings.container_silent_timeout
         forwarder = await parts.enter_async_context(Forwarder(silence=silence))
@@ -149,9 +158,12 @@ async def open_runtime(
             upkeep=upkeep,
             purge=purge_everywhere(cache, together),
             forwarder=forwarder,
+            changes=changes,
+            changes_gate=changes_gate,
             quotas=quotas,
             trusted=trusted,
             uptime=lambda: time.monotonic() - began,
+            stopping=asyncio.Event(),
         )
 
 
@@ -340,6 +352,23 @@ async def keep_up(
             scheduled=scheduled,
         )
     )
+
+
+def change_log(
+    settings: Settings, meeting: Meeting | None, fleet: Fleet
+) -> tuple[ChangeLog, StoreGate]:
+    """The log of changes, in the Redis where processes meet or else in a file; and the way there.
+
+    Nothing is connected yet.
+    """
+    if meeting is None:
+        file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
+        return SqliteChangeLog(file), OpenGate()
+    # Imported only where it is used, as the meeting place is.
+    from app.coordination.change_stream import RedisChangeLog  # noqa: PLC0415
+
+    gate = ContainerGate(fleet, "redis", within=settings.container_startup_timeout)
+    return RedisChangeLog(meeting.link, f"{realm(settings)}:changes"), gate
 
 
 def store_gate(settings: Settings, fleet: Fleet, store: ResponseStore) -> StoreGate:

@@ -55,6 +55,7 @@ class Server(uvicorn.Server):
         on_ready: Callable[[], None],
         grace: int,
         protocol: MakeProtocol | None = None,
+        on_stop: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -73,11 +74,18 @@ class Server(uvicorn.Server):
             )
         )
         self._on_ready = on_ready
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Before the requests under way are waited for: those without an end would use it all up.
+        if self._on_stop is not None:
+            self._on_stop()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -91,12 +99,14 @@ async def serve(
     *,
     grace: int = GRACE,
     protocol: MakeProtocol | None = None,
+    on_stop: Callable[[], None] | None = None,
 ) -> bool:
     """Serve ``app`` until SIGINT or SIGTERM (twice: at once). Whether it ever was ready.
 
-    Requests under way have ``grace`` seconds to end. ``protocol`` is in place of uvicorn's own.
+    Requests under way have ``grace`` seconds to end; ``on_stop`` is called when these begin.
+    ``protocol`` is in place of uvicorn's own.
     """
-    server = Server(app, on_ready, grace, protocol)
+    server = Server(app, on_ready, grace, protocol, on_stop)
 
     def stop(_: int, __: FrameType | None) -> None:
         server.force_exit = server.should_exit
@@ -109,11 +119,15 @@ async def serve(
 
 @contextlib.asynccontextmanager
 async def beside(
-    listening: socket.socket, app: ASGIApp, protocol: MakeProtocol | None = None
+    listening: socket.socket,
+    app: ASGIApp,
+    protocol: MakeProtocol | None = None,
+    *,
+    on_stop: Callable[[], None] | None = None,
 ) -> AsyncIterator[None]:
     """Serve ``app`` in the background while the block runs; it is ready when the block begins."""
     ready = asyncio.Event()
-    server = Server(app, ready.set, 1, protocol)
+    server = Server(app, ready.set, 1, protocol, on_stop)
     serving = asyncio.create_task(server.serve([listening]), name="server beside")
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

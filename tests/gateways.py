@@ -70,7 +70,7 @@ async def gateway_on(
     async with open_runtime(load_settings(**wanted)) as runtime:
         listening = bind("127.0.0.1", 0)
         async with (
-            beside(listening, create_app(runtime)),
+            beside(listening, create_app(runtime), on_stop=runtime.stopping.set),
             httpx.AsyncClient(base_url=address(listening), timeout=30) as client,
         ):
             yield client

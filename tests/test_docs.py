@@ -9,6 +9,7 @@ import pytest
 
 from app.config import Settings
 from app.containers.spec import ACTED_ON
+from app.runtime import realm
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -40,6 +41,12 @@ def test_every_path_of_ours_is_explained() -> None:
         prefix = next(iter(re.findall(r'APIRouter\(prefix="([^"]+)"', source)), "")
         for path in re.findall(r'@router\.[a-z]+\("([^"]+)"', source):
             assert f"{prefix}{path}" in text, f"{router.name}: {prefix}{path}"
+
+
+def test_the_stream_of_changes_is_called_as_the_page_says() -> None:
+    name = f"{realm(Settings(_env_file=None))}:changes"
+    named = re.findall(r"drawbridge:[0-9a-f]+:changes", page("reference/changes.md"))
+    assert set(named) == {name}
 
 
 def test_every_room_is_in_the_picture() -> None:

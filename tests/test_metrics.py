@@ -20,6 +20,7 @@ def test_what_happened_is_counted_under_the_names_of_the_contract() -> None:
     metrics.failed("players", "timeout")
     metrics.wake_ended("mongodb", "ready", 0.3)
     metrics.slept("mongodb", "idle")
+    metrics.published("players", 3)
     text = metrics.render().decode()
     for line in (
         'drawbridge_requests_total{method="GET",route="/players",status="200"} 1.0',
@@ -29,6 +30,7 @@ def test_what_happened_is_counted_under_the_names_of_the_contract() -> None:
         'drawbridge_container_wakes_total{name="mongodb",outcome="ready"} 1.0',
         'drawbridge_container_wake_seconds_count{name="mongodb"} 1.0',
         'drawbridge_container_sleeps_total{name="mongodb",reason="idle"} 1.0',
+        'drawbridge_changes_total{kind="players"} 3.0',
     ):
         assert line in text
 
@@ -100,6 +102,7 @@ def test_several_workers_tell_the_same_families_as_one(folder: Path) -> None:
         metrics.answered("players", 200, 0.2)
         metrics.wake_ended("mongodb", "ready", 0.3)
         metrics.slept("mongodb", "idle")
+        metrics.published("players", 1)
         lines = metrics.render().decode().splitlines()
         return {line for line in lines if line.startswith("#") and "_created" not in line}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import httpx
@@ -51,6 +52,23 @@ async def test_a_server_beside_is_ready_in_the_block_and_gone_after_it() -> None
     async with httpx.AsyncClient() as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(url)
+
+
+async def test_requests_without_an_end_are_told_when_the_server_stops() -> None:
+    stopping = asyncio.Event()
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http", "it has no lifespan"
+        await stopping.wait()
+        await PlainTextResponse("the end")(scope, receive, send)
+
+    listening = bind("127.0.0.1", 0)
+    async with httpx.AsyncClient() as client:
+        async with beside(listening, endless, on_stop=stopping.set):
+            asking = asyncio.create_task(client.get(address(listening)))
+            await asyncio.sleep(0.1)
+            assert not asking.done()
+        assert (await asking).text == "the end"
 
 
 async def test_nobody_is_believed_about_who_the_client_is() -> None:

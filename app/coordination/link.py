@@ -48,6 +48,9 @@ class Door(Protocol):
     def enter(self) -> AbstractContextManager[object] | None:
         """What keeps it up while it is used; ``None``: it sleeps, and is being woken."""
 
+    async def open(self) -> AbstractContextManager[object]:
+        """The same once it is up, woken if it sleeps. Raises ``ContainerError``."""
+
 
 class OpenDoor:
     """For a Redis that is always up."""
@@ -56,6 +59,10 @@ class OpenDoor:
 
     def enter(self) -> AbstractContextManager[object]:
         """Nothing keeps it up: nobody stops it."""
+        return nullcontext()
+
+    async def open(self) -> AbstractContextManager[object]:
+        """The same: nobody has to wake it."""
         return nullcontext()
 
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.containers.member import Lease
 
 SILENT_AFTER = 900.0
+_SILENT = (b":", b"id:", b"retry:")
 
 
 class Gate(Protocol):
@@ -108,5 +109,8 @@ def _is_event_stream(start: Message) -> bool:
 
 
 def _is_heartbeat(piece: bytes) -> bool:
-    """Nothing but comments, sent so that proxies keep the connection: the tab may be forgotten."""
-    return all(not line or line.startswith(b":") for line in piece.splitlines())
+    """Nothing but comments, sent so that proxies keep the connection: the tab may be forgotten.
+
+    Nor is anybody told anything by where to resume, or when.
+    """
+    return all(not line or line.startswith(_SILENT) for line in piece.splitlines())

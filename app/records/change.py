@@ -4,9 +4,11 @@ Promises, held by one contract suite (``tests/records/test_change_log_contract.p
 
 * Changes stand in the order in which they were appended, each under a cursor that is greater than
   those before it; a cursor is text, and means nothing to anybody but its log.
-* Changes of one collection are appended draft by draft: those of an older draft than the newest
-  one that is there are refused, as a whole and silently, because somebody else has told them. So
-  the changes of one entity are in order, and each is told at least once.
+* Changes of one collection are appended draft by draft, and by id within a draft. The log
+  remembers, longer than the changes themselves, how far each collection has come: what is at or
+  before that place is there already and is not written again. So the changes of one entity are in
+  order, and each is there once, however often a publisher that crashed begins anew.
+* What is appended in one call is seen at once and as a whole, or not at all.
 * Only about the newest ``keep`` changes are kept. Whoever asks from a cursor that is no longer
   there is told so (``CursorGone``), never given a list with a hole in it.
 * Every failure of the engine is ``StoreError`` or ``StoreUnavailable``.
@@ -20,6 +22,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from app.errors import StoreError
+
+KEEP = 100_000
+"""How many changes a log keeps, unless it is told otherwise."""
 
 
 class CursorGone(StoreError):
@@ -68,8 +73,11 @@ class Told(NamedTuple):
 class ChangeLog(Protocol):
     """A log of changes. See the module's promises."""
 
-    async def append(self, changes: Sequence[Change]) -> None:
-        """Append ``changes``, all of one collection and one draft."""
+    async def append(self, changes: Sequence[Change]) -> bool:
+        """Append those of ``changes``, all of one collection and one draft, that are not there.
+
+        ``False``: nothing was appended, because a newer draft of the collection was told already.
+        """
 
     async def read(self, after: str, *, limit: int) -> list[Told]:
         """Up to ``limit`` changes behind the cursor ``after``; ``""``: from the oldest there is."""
@@ -77,8 +85,12 @@ class ChangeLog(Protocol):
     async def last(self) -> str:
         """The cursor of the newest change; ``""``: there is none."""
 
-    async def wait(self, after: str, *, within: float) -> None:
-        """Return when there may be something behind ``after``, or after ``within`` seconds."""
+    async def wait(self, after: str, *, within: float) -> bool:
+        """Return when there may be something behind ``after``, or after ``within`` seconds.
+
+        Whether there may be. What is appended here is noticed at once, what other processes append
+        within about a second. Waiting wakes nothing that sleeps, and keeps nothing awake.
+        """
 
     async def aclose(self) -> None:
         """Give everything back."""

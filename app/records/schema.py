@@ -31,7 +31,11 @@ CREATE TABLE changes (
     draft INTEGER NOT NULL, happened TEXT NOT NULL, at REAL NOT NULL, row BLOB NOT NULL,
     fields TEXT NOT NULL
 )"""
-_NEWEST_CHANGE = "CREATE INDEX changes_by_draft ON changes (kind, draft)"
+# How far each collection has come, also when its changes have been forgotten.
+_TOLD = "CREATE TABLE told (kind TEXT PRIMARY KEY, draft INTEGER NOT NULL, id TEXT NOT NULL)"
+# A cursor names its log: those of a file that was lost are no cursors of the one after it.
+_LOG = "CREATE TABLE log (name TEXT NOT NULL)"
+_NAMED = "INSERT INTO log VALUES (lower(hex(randomblob(4))))"
 _POINTS = """
 CREATE TABLE points (
     kind TEXT NOT NULL, id TEXT NOT NULL, field TEXT NOT NULL, slot INTEGER NOT NULL,
@@ -40,5 +44,5 @@ CREATE TABLE points (
 ) WITHOUT ROWID"""
 
 MIGRATIONS: Migrations = (
-    (_VERSIONS, _BY_DRAFT, _COURSES, _GENERATIONS, _JOBS, _CHANGES, _NEWEST_CHANGE, _POINTS),
+    (_VERSIONS, _BY_DRAFT, _COURSES, _GENERATIONS, _JOBS, _CHANGES, _TOLD, _LOG, _NAMED, _POINTS),
 )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import APIRouter, Depends
 from starlette.responses import StreamingResponse
 
 from app.containers.fleet import Fleet
+from app.routers.event_stream import EventStreams, Pieces, StreamRules, dropped, event
 from app.routers.operators import operators_only
 from app.runtime import Runtime
 
-_HEARTBEAT = 15.0
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def automation_routes(runtime: Runtime) -> APIRouter:
@@ -24,6 +24,7 @@ def automation_routes(runtime: Runtime) -> APIRouter:
     operator = Depends(operators_only(runtime.settings.admin_api_keys))
     router = APIRouter(prefix="/automation", tags=["Operators"], dependencies=[operator])
     fleet = runtime.fleet
+    streams = EventStreams(runtime.stopping, StreamRules())
 
     @router.get("/containers", summary="All containers that opted in")
     async def containers() -> dict[str, Any]:
@@ -53,34 +54,20 @@ def automation_routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/events", summary="Changes of state as they happen (SSE)")
     async def events() -> StreamingResponse:
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(_stream(fleet), headers=headers, media_type="text/event-stream")
+        return streams.of(_happenings(fleet))
 
     return router
 
 
-async def _stream(fleet: Fleet) -> AsyncIterator[bytes]:
-    """Server-sent events, with a heartbeat so that dead connections are noticed."""
+async def _happenings(fleet: Fleet) -> Pieces:
     async with fleet.subscribe() as happenings:
         yield b": the states now, then every change\n\n"
         for view in fleet.views():
-            yield _event("state", asdict(view))
-        waiting = asyncio.ensure_future(anext(happenings))
-        try:
-            while True:
-                done, _ = await asyncio.wait({waiting}, timeout=_HEARTBEAT)
-                if not done:
-                    yield b": still here\n\n"
-                    continue
-                try:
-                    yield _event("change", asdict(waiting.result()))
-                except StopAsyncIteration:
-                    yield _event("dropped", {"reason": "you read too slowly; connect again"})
-                    return
-                waiting = asyncio.ensure_future(anext(happenings))
-        finally:
-            waiting.cancel()
+            yield event("state", _json(view))
+        async for change in happenings:
+            yield event("change", _json(change))
+        yield dropped("you read too slowly; connect again")
 
 
-def _event(name: str, data: dict[str, Any]) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data, default=str) + b"\n\n"
+def _json(told: DataclassInstance) -> bytes:
+    return orjson.dumps(asdict(told), default=str)

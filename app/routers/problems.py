@@ -29,8 +29,13 @@ from app.errors import (
     SyncError,
     UpstreamError,
 )
+from app.records.change import CursorGone
 
 _log = structlog.get_logger(__name__)
+_BEGIN_ANEW = (
+    "What came between cannot be told: read what you need at its own path, then go on with"
+    " after=now; or take what is left with after=oldest."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(502, "The upstream failed", detail, _retry_after(error.retry_after))
         case ContainerError():
             return _problem_with_container(error)
+        case CursorGone():
+            return Problem(410, "These changes are gone", f"{error}. {_BEGIN_ANEW}")
         case StoreError():
             return Problem(503, "The store is not there", str(error), _retry_after(5.0))
         case JobBusy():

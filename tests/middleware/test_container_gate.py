@@ -123,6 +123,8 @@ async def test_a_websocket_counts_until_it_is_accepted_and_then_while_it_speaks(
     [
         (EVENTS, b": still here\n\n", False),
         (EVENTS, b": still here\n\ndata: 1\n\n", True),
+        (EVENTS, b"retry: 3000\nid: 5-1\n\n", False),
+        (EVENTS, b"id: 5-1\ndata: 1\n\n", True),
         (JSON, b": no comment", True),
     ],
 )

@@ -35,7 +35,7 @@ def database() -> Iterator[sqlite3.Connection]:
             "SELECT 1 FROM versions WHERE kind = 'k' AND (draft, id) > (1, 'i') ORDER BY draft, id",
             "versions_by_draft (kind=? AND (draft,id)>(?,?))",
         ),
-        ("SELECT max(draft) FROM changes WHERE kind = 'k'", "changes_by_draft (kind=?)"),
+        ("SELECT draft, id FROM told WHERE kind = 'k'", "(kind=?)"),
         (
             "SELECT at FROM points WHERE kind = 'k' AND id = 'i' AND field = 'f' AND slot >= 1",
             "PRIMARY KEY (kind=? AND id=? AND field=? AND slot>?)",
