@@ -12,10 +12,6 @@
     │   └── UpstreamImplausible  it answered, but nothing that may be believed
     ├── StoreError               the response store could not do it
     │   └── StoreUnavailable     ... because it cannot be reached at all
-    ├── JobError                 a sync job is not ours to run
-    │   ├── JobBusy              somebody else runs it, or may do so
-    │   └── JobLost              it was ours, and is no more: the run was given up
-    ├── QueueError               the queue of the workers took no message
     └── ContainerError           a container is not there for us
         ├── ContainerUnknown     no such container has opted in
         ├── ContainerInUse       it is not put to sleep: somebody needs it
@@ -103,27 +99,6 @@ class StoreError(DrawbridgeError):
 
 class StoreUnavailable(StoreError):
     """Raised when the response store cannot be reached, or did not answer in time."""
-
-
-class JobError(DrawbridgeError):
-    """Raised when a sync job cannot be run here and now; ``job`` is its name."""
-
-    def __init__(self, job: str, detail: str) -> None:
-        super().__init__(detail)
-        self.job = job
-        self.detail = detail
-
-
-class JobBusy(JobError):
-    """Raised when somebody else runs the job, or nobody can say that nobody does."""
-
-
-class JobLost(JobError):
-    """Raised in a run that lost its right to the job; what it had not committed is void."""
-
-
-class QueueError(DrawbridgeError):
-    """Raised when a message for the workers could not be put into their queue."""
 
 
 class ContainerError(DrawbridgeError):
