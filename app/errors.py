@@ -12,6 +12,8 @@
     │   └── UpstreamImplausible  it answered, but nothing that may be believed
     ├── StoreError               the response store could not do it
     │   └── StoreUnavailable     ... because it cannot be reached at all
+    ├── SyncError                a sync job could not do it
+    │   └── JobBusy              ... because it is running already
     └── ContainerError           a container is not there for us
         ├── ContainerUnknown     no such container has opted in
         ├── ContainerInUse       it is not put to sleep: somebody needs it
@@ -99,6 +101,14 @@ class StoreError(DrawbridgeError):
 
 class StoreUnavailable(StoreError):
     """Raised when the response store cannot be reached, or did not answer in time."""
+
+
+class SyncError(DrawbridgeError):
+    """Raised when what came is nothing that a sync job can keep; the message says what it was."""
+
+
+class JobBusy(SyncError):
+    """Raised when a sync job is running already, here or in another process."""
 
 
 class ContainerError(DrawbridgeError):

@@ -102,7 +102,7 @@ PLAYERS = Collection(
 )  # fmt: skip
 LOTTERIES = Collection("lotteries", "lotteries", order=("id", "asc"))
 RAFFLE_ENTRIES = Collection(
-    "raffle-entries", "raffle-entries", extent=Extent.NEWEST, order=("id", "desc")
+    "raffle-entries", "raffle-entries", extent=Extent.NEWEST, order=("timestamp", "desc")
 )
 PLAYER_DAYS = Collection("player-day-datas", "player-day-datas", key="date", served=True)
 DONATION_DAYS = Collection("donation-day-datas", "donation-day-datas", served=True)

@@ -23,8 +23,10 @@ from app.errors import (
     ContainerSlow,
     ContainerUnknown,
     DrawbridgeError,
+    JobBusy,
     RequestRefused,
     StoreError,
+    SyncError,
     UpstreamError,
 )
 
@@ -53,6 +55,10 @@ def problem_of(error: Exception) -> Problem:
             return _problem_with_container(error)
         case StoreError():
             return Problem(503, "The store is not there", str(error), _retry_after(5.0))
+        case JobBusy():
+            return Problem(409, "The job is running", str(error), _retry_after(60.0))
+        case SyncError():
+            return Problem(502, "The job failed", str(error))
         case RequestValidationError():
             return Problem(422, "Parameters are wrong", _validation_detail(error))
         case HTTPException():

@@ -1,0 +1,206 @@
+"""The embedded schedule: one task that runs what is due, one job after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import structlog
+
+from app.errors import DrawbridgeError, JobBusy
+from app.records.store import JobState
+from app.sync.job import Job
+from app.sync.runner import Progress
+from app.sync.schedule import due_at
+
+log = structlog.get_logger(__name__)
+LOOK = 60.0
+"""Seconds without a look at the clock, which may be set, and at whether the gateway is used."""
+BUSY = 60.0
+"""Seconds after which a job is looked at again that another process runs."""
+
+
+class Runs(Protocol):
+    """What runs the jobs: ``Runner``, whose docstrings say what is promised."""
+
+    async def states(self) -> Mapping[str, JobState]: ...
+
+    async def run(
+        self, job: Job, *, progress: Progress | None = None, confirm: bool = False
+    ) -> JobState: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is being done now: rows and calls are of ``collection``."""
+
+    job: str
+    collection: str = ""
+    rows: int = 0
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    job: Job
+    confirm: bool
+    answer: asyncio.Future[JobState]
+
+
+class Scheduler:
+    """An async context manager; owns one task. ``jobs`` stand in the order of their importance.
+
+    ``last_used`` gives the wall time of the last question to the gateway (0: none yet); ``wall``
+    counts from 1970; ``jitter`` is a number from 0 to 1, another one for each gateway.
+    """
+
+    def __init__(
+        self,
+        runner: Runs,
+        jobs: Sequence[Job],
+        *,
+        last_used: Callable[[], float],
+        wall: Callable[[], float],
+        jitter: float,
+        look: float = LOOK,
+    ) -> None:
+        self.states: Mapping[str, JobState] = {}
+        """What is known of the jobs, as of the last look; reading it wakes nobody."""
+        self.running: Running | None = None
+        self._runner = runner
+        self._jobs = tuple(jobs)
+        self._last_used = last_used
+        self._wall = wall
+        self._jitter = jitter
+        self._look = look
+        self._known = False
+        self._failing = False
+        self._not_before: dict[str, float] = {}
+        self._wishes: dict[str, _Wish] = {}
+        self._current: _Wish | None = None
+        self._stir = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._live(), name="sync-scheduler")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop at once; a run that is under way leaves everything as it was."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        for wish in (self._current, *self._wishes.values()):
+            if wish is not None:
+                wish.answer.cancel()
+        self._wishes.clear()
+
+    def due(self, job: Job) -> float:
+        """When ``job`` will be run, as far as is known now (wall)."""
+        now = self._wall()
+        state = self.states.get(job.name)
+        due = due_at(job, state, last_used=self._last_used(), now=now, jitter=self._jitter)
+        return max(due, self._not_before.get(job.name, 0.0))
+
+    async def trigger(self, job: Job, *, confirm: bool = False) -> JobState:
+        """Have ``job`` run next, and return what became of it.
+
+        Who wishes for what is wished for already waits for the same run; whoever stops waiting
+        does not stop it. Raises ``JobBusy`` if another process runs it, and ``CancelledError``
+        if the scheduler closes.
+        """
+        if self._closed or self._task is None:
+            raise RuntimeError("the scheduler is not open")
+        for made in (self._current, self._wishes.get(job.name)):
+            if made is not None and made.job == job and made.confirm >= confirm:
+                return await asyncio.shield(made.answer)
+        waiting = self._wishes.get(job.name)
+        answer = waiting.answer if waiting else asyncio.get_running_loop().create_future()
+        self._wishes[job.name] = _Wish(job, confirm, answer)
+        self._stir.set()
+        return await asyncio.shield(answer)
+
+    async def _live(self) -> None:
+        while True:
+            try:
+                await self._do_next()
+            except DrawbridgeError as error:
+                if not self._failing:
+                    log.warning("jobs cannot be run now", reason=str(error))
+            except Exception:
+                if not self._failing:
+                    log.exception("jobs cannot be run now, for an error of ours")
+            else:
+                self._failing = False
+                continue
+            self._failing = True
+            await self._rest(self._look)
+
+    async def _do_next(self) -> None:
+        if self._wishes:
+            await self._fulfil(next(iter(self._wishes.values())))
+            return
+        if not self._known:
+            await self._learn()
+        now = self._wall()
+        job = next((job for job in self._jobs if self.due(job) <= now), None)
+        if job is None:
+            soonest = min((self.due(job) for job in self._jobs), default=now + self._look)
+            await self._rest(min(soonest - now, self._look))
+            return
+        await self._learn()
+        if self.due(job) <= now:
+            await self._run_due(job)
+
+    async def _learn(self) -> None:
+        """What other processes ran is not due here any more."""
+        self.states = {**self.states, **await self._runner.states()}
+        self._known = True
+
+    async def _run_due(self, job: Job) -> None:
+        try:
+            await self._run(job, confirm=False)
+        except JobBusy:
+            self._not_before[job.name] = self._wall() + BUSY
+
+    async def _fulfil(self, wish: _Wish) -> None:
+        """Whatever happens, somebody waits for it."""
+        del self._wishes[wish.job.name]
+        self._current = wish
+        run = self._run(wish.job, confirm=wish.confirm)
+        [outcome] = await asyncio.gather(run, return_exceptions=True)
+        self._current = None
+        if isinstance(outcome, BaseException):
+            wish.answer.set_exception(outcome)
+            # Whoever wished may have stopped waiting: then nobody looks at it.
+            wish.answer.exception()
+        else:
+            wish.answer.set_result(outcome)
+
+    async def _run(self, job: Job, *, confirm: bool) -> JobState:
+        def watch(collection: str, rows: int, calls: int) -> None:
+            self.running = Running(job.name, collection, rows, calls)
+
+        self.running = Running(job.name)
+        try:
+            state = await self._runner.run(job, progress=watch, confirm=confirm)
+        finally:
+            self.running = None
+        self.states = {**self.states, job.name: state}
+        return state
+
+    async def _rest(self, seconds: float) -> None:
+        """Until something is wished for, or ``seconds`` have passed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await self._stir.wait()
+        self._stir.clear()
