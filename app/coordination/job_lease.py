@@ -2,7 +2,8 @@
 
 Under ``{realm}:job:NAME``: ``:lease`` is held by whoever runs it, ``:sent`` is there as long as a
 message that asks for a run waits for a worker. ``{realm}:jobs:begun`` tells which runs have begun
-and not ended: one whose lease is gone was left behind by a process that died.
+and not ended: one whose lease is gone was left behind by a process that died. The messages stand
+in the list ``queue_name``; those that a worker has taken and not acknowledged in ``taken_index``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ LEASE = 10.0
 """Seconds for which the process that runs a job need not be heard of."""
 WAITS = 600.0
 """Seconds for which a message may wait for a worker; then it is void, and another is sent."""
+
+JUST_TAKEN = 60.0
+"""Seconds after it was taken for which a message alone says that a worker is at work: by then the
+job has begun and holds its lease, or the worker is dead."""
+MOST_WAITING = 100
+"""Messages in the queue; more are not sent."""
 
 _BEGIN = """
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -40,7 +47,7 @@ end
 return left
 """
 _CLAIM = """
-if redis.call('EXISTS', KEYS[1]) == 1 then
+if redis.call('EXISTS', KEYS[1]) == 1 or redis.call('LLEN', KEYS[3]) >= tonumber(ARGV[2]) then
   return 0
 end
 if redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[1]) then
@@ -50,6 +57,16 @@ return 0
 """
 
 
+def queue_name(realm: str) -> str:
+    """The list in Redis in which messages about the jobs of ``realm`` wait for workers."""
+    return f"{realm}:jobs"
+
+
+def taken_index(realm: str) -> str:
+    """The sorted set of messages that workers have taken, by the wall time when they did."""
+    return f"{realm}:jobs:taken-at"
+
+
 class JobLeases:
     """What processes of one ``realm`` agree on about their jobs. ``link`` leads to their Redis."""
 
@@ -57,6 +74,7 @@ class JobLeases:
         self._link = link
         self._jobs = f"{realm}:job:"
         self._begun = f"{realm}:jobs:begun"
+        self._queue, self._taken = queue_name(realm), taken_index(realm)
         register = link.redis.register_script
         self._begin, self._end = register(_BEGIN), register(_END)
         self._left_behind, self._claim = register(_ORPHANS), register(_CLAIM)
@@ -83,7 +101,7 @@ class JobLeases:
             yield
         except asyncio.CancelledError:
             if lost and body.uncancel() <= cancels:
-                raise JobLost(job, f"{job} was given up: {lost[0]}") from None
+                raise JobLost(f"{job} was given up: {lost[0]}") from None
             raise
         finally:
             await self._finish(job, lease)
@@ -93,8 +111,8 @@ class JobLeases:
 
         Whoever is told so and cannot send it must call ``answered``.
         """
-        keys = [self._key(job), self._sent(job)]
-        arguments = [int(WAITS * 1000)]
+        keys = [self._key(job), self._sent(job), self._queue]
+        arguments = [int(WAITS * 1000), MOST_WAITING]
         return bool(await self._link.call(lambda: self._claim(keys, arguments)))
 
     async def answered(self, job: str) -> None:
@@ -109,21 +127,30 @@ class JobLeases:
         found = await self._link.look(lambda: self._left_behind([self._begun], [self._jobs]))
         return [name.decode() for name in found]
 
-    async def running(self, jobs: Sequence[str]) -> int:
-        """How many of ``jobs`` are run by somebody. Raises ``Away``."""
-        keys = [self._key(job) for job in jobs]
-        return int(await self._link.look(lambda: self._link.redis.exists(*keys)))
+    async def under_way(self, jobs: Sequence[str], now: float) -> int:
+        """How many messages wait or were just taken, and how many of ``jobs`` are run, at the wall
+        time ``now``: with 0 no worker has anything to do. Raises ``Away``.
+        """
+
+        async def ask() -> list[int]:
+            async with self._link.redis.pipeline(transaction=True) as pipeline:
+                pipeline.llen(self._queue)
+                pipeline.zcount(self._taken, now - JUST_TAKEN, "+inf")
+                pipeline.exists(*(self._key(job) for job in jobs))
+                return await pipeline.execute()
+
+        return sum(await self._link.look(ask))
 
     async def _take(self, job: str, lease: Lease) -> None:
         try:
             if not await lease.take():
-                raise JobBusy(job, f"{job} is run by another process")
+                raise JobBusy(f"{job} is run by another process")
             keys, arguments = [self._begun, self._sent(job)], [job, lease.token]
             await self._link.look(lambda: self._begin(keys, arguments))
         except Away as away:
             lease.let_run_out()
             reason = f"whether another process runs {job} is not known: {away}"
-            raise JobBusy(job, reason) from None
+            raise JobBusy(reason) from None
         except asyncio.CancelledError:
             lease.let_run_out()
             raise

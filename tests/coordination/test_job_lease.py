@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+import redis.asyncio
 
 from app.coordination import job_lease
 from app.coordination.job_lease import JobLeases
@@ -51,12 +52,12 @@ async def test_one_process_runs_a_job_and_others_are_told(
             with pytest.raises(JobBusy, match="run by another process"):
                 async with leases.lease("items"):
                     pytest.fail("it is held")
-        assert await two.running(["items", "clans"]) == 1
+        assert await two.under_way(["items", "clans"], time.time()) == 1
         async with two.lease("clans"):
-            assert await one.running(["items", "clans"]) == 2
+            assert await one.under_way(["items", "clans"], time.time()) == 2
     async with two.lease("items"):
         pass
-    assert await one.running(["items", "clans"]) == 0
+    assert await one.under_way(["items", "clans"], time.time()) == 0
     assert await one.orphans() == []
 
 
@@ -129,7 +130,7 @@ async def test_a_run_whose_lease_is_taken_over_is_cancelled_and_told_why(
     assert task is not None
     assert task.cancelling() == 0
     # The other's run is not touched.
-    assert await leases.running(["items"]) == 1
+    assert await leases.under_way(["items"], time.time()) == 1
 
 
 async def test_who_cancels_a_run_hears_of_its_own_cancellation(
@@ -148,7 +149,7 @@ async def test_who_cancels_a_run_hears_of_its_own_cancellation(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert await leases.running(["items"]) == 0
+    assert await leases.under_way(["items"], time.time()) == 0
     assert await leases.orphans() == []
 
 
@@ -162,7 +163,7 @@ async def test_a_redis_that_comes_back_empty_takes_no_run_away(
         async with asyncio.timeout(20):
             while True:
                 try:
-                    if await other.running(["items"]):
+                    if await other.under_way(["items"], time.time()):
                         break
                 except Away:
                     pass
@@ -224,6 +225,33 @@ async def test_what_was_sent_and_never_taken_up_is_sent_again(
             await asyncio.sleep(0.02)
 
 
+async def test_what_waits_or_was_just_taken_is_work_under_way(
+    process: Callable[[], JobLeases], redis_client: redis.asyncio.Redis, realm: str
+) -> None:
+    leases, now = process(), time.time()
+    assert await leases.under_way(["items"], now) == 0
+    await redis_client.lpush(job_lease.queue_name(realm), "a message", "another")
+    taken = {"just now": now, "by one that is dead": now - job_lease.JUST_TAKEN - 1}
+    await redis_client.zadd(job_lease.taken_index(realm), taken)
+    assert await leases.under_way(["items"], now) == 3
+    async with leases.lease("items"):
+        assert await leases.under_way(["items"], now) == 4
+
+
+async def test_a_queue_that_nobody_empties_does_not_grow_for_ever(
+    process: Callable[[], JobLeases],
+    redis_client: redis.asyncio.Redis,
+    realm: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(job_lease, "MOST_WAITING", 2)
+    leases, queue = process(), job_lease.queue_name(realm)
+    await redis_client.lpush(queue, "a message")
+    assert await leases.claim("items")
+    await redis_client.lpush(queue, "another")
+    assert not await leases.claim("clans")
+
+
 async def test_realms_know_nothing_of_each_other(
     process: Callable[[], JobLeases], redis_server: RedisServer
 ) -> None:
@@ -231,4 +259,4 @@ async def test_realms_know_nothing_of_each_other(
     async with connect(redis_server.url) as redis:
         other = JobLeases(RedisLink(redis, OpenDoor(), time.monotonic), realm="test:elsewhere")
         async with leases.lease("items"), other.lease("items"):
-            assert await other.running(["items"]) == 1
+            assert await other.under_way(["items"], time.time()) == 1

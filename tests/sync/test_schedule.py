@@ -57,9 +57,7 @@ def test_never_before_its_time(
 
 
 @given(each_job, moments, jitters, jitters)
-def test_a_daily_job_sees_every_new_day(
-    job: Job, began: float, jitter: float, part: float
-) -> None:
+def test_a_daily_job_sees_every_new_day(job: Job, began: float, jitter: float, part: float) -> None:
     """Whenever it ran last, within the spread after 00:00 UTC it runs again."""
     soonest, latest = ROLL_OVER
     due = due_at(DAILY, ran(DAILY, began), last_used=began, now=began, jitter=jitter)
