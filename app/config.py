@@ -81,6 +81,8 @@ Deadline = Annotated[
     float, BeforeValidator(parse_duration), AfterValidator(_positive), AfterValidator(_finite)
 ]
 """Seconds, more than zero and bounded."""
+Pause = Annotated[float, BeforeValidator(parse_duration), Field(ge=0), AfterValidator(_finite)]
+"""Seconds, zero or more and bounded."""
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 """Bytes, more than zero."""
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
@@ -207,6 +209,16 @@ NO_AUTOMATION: Mapping[str, bool] = {"container_auto_start": False, "container_a
 """For commands that must not touch anybody's containers."""
 
 
+class SyncSettings(BaseModel):
+    """How records of the kingdom are kept fresh."""
+
+    sync_enabled: bool = Field(True, description="Run the jobs that fetch them.")
+    sync_pace: Pause = Field(1.5, description="Pause between two upstream calls of a job; 0: none.")
+    sync_max_drop: int = Field(
+        20, ge=0, le=100, description="Percent of its rows that a list may lose without doubt."
+    )
+
+
 class CoordinationSettings(BaseModel):
     """What several gateways share."""
 
@@ -303,6 +315,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     StoreSettings,
     CacheSettings,
     ContainerSettings,
+    SyncSettings,
     CoordinationSettings,
     FrontSettings,
     LogSettings,
@@ -315,6 +328,7 @@ class Settings(
     StoreSettings,
     CacheSettings,
     ContainerSettings,
+    SyncSettings,
     CoordinationSettings,
     FrontSettings,
     LogSettings,

@@ -100,6 +100,15 @@ class Metrics:
         """The cache gave an answer."""
         self._cache_counter(outcome, tier).inc()
 
+    def questions(self) -> float:
+        """How many the cache was asked so far: reading it costs those who ask nothing."""
+        return sum(
+            sample.value
+            for metric in self._cache.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        )
+
     def answered(self, label: str, status: int, seconds: float) -> None:
         """The upstream gave an answer (the upstream client's observer)."""
         self._upstream.labels(label, status).inc()

@@ -28,7 +28,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "routers",
         "runtime fast_hits",
         "middleware",
-        "serving remote terminal state_gauges shared_states membership",
+        "serving remote terminal state_gauges shared_states membership upkeep",
         "cache upstream containers coordination sync sandbox",
         "records logs metrics tracing",
         "kingdom config",
@@ -87,6 +87,12 @@ PURE = (
     "app/containers/pressure.py",
     "app/containers/report.py",
     "app/containers/wake_times.py",
+    "app/kingdom/collections.py",
+    "app/sync/compare.py",
+    "app/sync/doubt.py",
+    "app/sync/job.py",
+    "app/sync/rows.py",
+    "app/sync/schedule.py",
 )
 """Decisions: values in, values out."""
 
