@@ -228,7 +228,7 @@ class CoordinationSettings(BaseModel):
     )
     celery_broker_url: SecretStr | None = Field(
         None,
-        description="Set: sync jobs run in workers. A Redis; `worker` and `beat` default to REDIS_URL.",
+        description="Set: sync jobs run in workers, which hear of them there. redis://host:6379/1",
     )
     celery_result_backend: SecretStr | None = Field(
         None, description="Where what became of jobs is also kept for Celery's own tools."

@@ -20,54 +20,20 @@ from celery.exceptions import Reject
 from celery.worker import state as worker_state
 
 from app.config import Settings
-from app.coordination.job_lease import LEASE, JobLeases
-from app.coordination.meeting import job_leases
-from app.errors import SettingsError
 from app.job_queue import HARD_LIMIT, TASK, celery_app
-from app.runtime import open_sync, realm
-from app.sync.errand import Errand, fulfil
+from app.runtime import realm
+from app.sync.errand import Errand
 
 _log = structlog.get_logger(__name__)
 GRACE = 5.0
 """Seconds that a job has to end by itself when its worker is stopped; then it is given back."""
-PATIENCE = 1.5 * LEASE
-"""Seconds after which the right to a job is not that of a process that is dead."""
 
 Perform = Callable[[Settings, Errand], Awaitable[Mapping[str, Any]]]
 """Carries out an errand; what it returns is kept where there is a result backend."""
 
 
-async def perform(settings: Settings, errand: Errand) -> dict[str, Any]:
-    """Open what a job needs, run it if it is still wanted, and close everything again."""
-    async with job_leases(broker_of(settings), realm(settings)) as leases:
-        try:
-            async with open_sync(settings, leases.lease) as runner:
-                outcome = await fulfil(errand, runner, patience=PATIENCE)
-        finally:
-            await leases.answered(errand.job)
-    return {"job": errand.job, "outcome": outcome.value}
-
-
-def broker_of(settings: Settings) -> str:
-    """The URL of the workers' Redis. Raises ``SettingsError``."""
-    if settings.broker is None:
-        advice = (
-            "CELERY_BROKER_URL: workers need a Redis through which they hear of jobs; set it, or "
-            "REDIS_URL, as in redis://127.0.0.1:6379/0. Without workers a gateway runs its jobs "
-            "itself."
-        )
-        raise SettingsError([advice])
-    url = settings.broker.get_secret_value()
-    if url.startswith("unix://"):
-        raise SettingsError(["CELERY_BROKER_URL: workers cannot use a socket file; write redis://"])
-    return url
-
-
-def make_celery(
-    settings: Settings, *, perform: Perform = perform, hard_limit: float = HARD_LIMIT
-) -> Celery:
-    """The application with its task: what a worker runs. Raises ``SettingsError``."""
-    broker_of(settings)
+def make_celery(settings: Settings, perform: Perform, *, hard_limit: float = HARD_LIMIT) -> Celery:
+    """The application with its task: what a worker runs. Raises ``ValueError`` without a broker."""
     app = celery_app(settings, realm(settings), hard_limit=hard_limit)
 
     @app.task(name=TASK)
@@ -126,6 +92,3 @@ def _tell_jobs(**_: object) -> None:
     for request in tuple(worker_state.active_requests):
         with suppress(ProcessLookupError):
             os.kill(request.worker_pid, signal.SIGTERM)
-
-
-__all__ = ["JobLeases", "make_celery", "perform", "run_worker"]
