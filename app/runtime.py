@@ -100,7 +100,7 @@ async def open_runtime(
             await store.ping()
         meeting = await meeting_place(settings, parts)
         fleet, books = await containers(settings, metrics, meeting, parts)
-        gate = store_gate(settings, fleet)
+        gate = store_gate(settings, fleet, store)
         if settings.mongodb_uri is not None and fleet.provider(store.name) is None:
             await _greet(store)
         together = meeting.together if meeting else None
@@ -286,11 +286,13 @@ def open_store(settings: Settings) -> ResponseStore:
     )
 
 
-def store_gate(settings: Settings, fleet: Fleet) -> StoreGate:
+def store_gate(settings: Settings, fleet: Fleet, store: ResponseStore) -> StoreGate:
     """The way to the store: through the container that provides it, if it is one that may sleep."""
     if settings.mongodb_uri is None:
         return OpenGate()
-    return ContainerGate(fleet, "mongodb", within=settings.container_startup_timeout)
+    gate = ContainerGate(fleet, "mongodb", within=settings.container_startup_timeout)
+    gate.watch(shut=store.disconnect)
+    return gate
 
 
 def policies(settings: CacheSettings) -> Policies:

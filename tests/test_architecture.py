@@ -31,7 +31,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "serving remote terminal state_gauges shared_states membership upkeep",
         "cache upstream containers coordination sync sandbox",
         "records logs metrics tracing",
-        "kingdom config",
+        "kingdom config storage",
         "errors",
     )
 )
@@ -44,7 +44,7 @@ EDGES = {
     "aiohttp": ("app/upstream/client.py", "app/sandbox/recorder.py"),
     "pymongo": ("app/cache/mongo.py", "app/records/mongo.py"),
     "bson": ("app/cache/mongo.py", "app/records/mongo.py"),
-    "sqlite3": ("app/cache/sqlite.py", "app/records/sqlite.py"),
+    "sqlite3": ("app/storage/sqlite_connections.py",),
     # The quotas are shared through a client that is handed to them.
     "redis": ("app/coordination/link.py", "app/middleware/shared_quota.py"),
     "celery": ("app/tasks.py",),
@@ -56,6 +56,7 @@ EDGES = {
 
 PURE = (
     "app/kingdom/catalogue.py",
+    "app/records/course.py",
     "app/cache/key.py",
     "app/cache/batches.py",
     "app/cache/rows.py",

@@ -88,26 +88,31 @@ class MongoStore:
 
     def _connect(self) -> None:
         """Have a client; nothing is sent yet."""
-        self._made_at = self._clock()
+        self._made_at, self._used = self._clock(), False
         self._client = self._made()
         self._responses: AsyncCollection[dict[str, Any]] = self._client[
             self._database
         ].get_collection("responses", codec_options=_LENIENT)
 
-    def _connect_anew_if_lost(self) -> None:
-        """Take another client if this one has lost its server.
+    def disconnect(self) -> None:
+        """Take another client, see ``ResponseStore.disconnect``.
 
-        The driver looks for a lost server every half second, and one that was just woken would
-        be kept waiting for so long. A new client looks at once.
+        The driver looks for a server every half second at most. One that found its connections
+        dead would let a server that was just woken wait for so long; a new one looks at once.
         """
-        topology = self._client.topology_description
-        lost = any(server.error for server in topology.server_descriptions().values())
-        young = self._clock() < self._made_at + _LEFT_ALONE
-        if young or not lost or topology.has_readable_server():
+        if self._closed or not self._used:
             return
         retired = _retire(self._client, set(self._under_way), self._timeout)
         self._connect()
-        self._own(asyncio.create_task(retired, name="retire a lost client"))
+        self._own(asyncio.create_task(retired, name="retire a client"))
+
+    def _disconnect_if_lost(self) -> None:
+        """The same if this client has lost its server and nobody told us."""
+        topology = self._client.topology_description
+        lost = any(server.error for server in topology.server_descriptions().values())
+        young = self._clock() < self._made_at + _LEFT_ALONE
+        if lost and not young and not topology.has_readable_server():
+            self.disconnect()
 
     def _own(self, task: asyncio.Task[Any]) -> None:
         self._under_way.add(task)
@@ -195,7 +200,8 @@ class MongoStore:
         """Ask the server, within ``share`` times the limit, and translate what goes wrong."""
         if self._closed:
             raise StoreUnavailable("the connection to MongoDB was closed")
-        self._connect_anew_if_lost()
+        self._disconnect_if_lost()
+        self._used = True
         seconds = self._timeout * share
         # In a task of its own, because a driver that is cancelled while it connects forgets its
         # socket (mongodb/mongo-python-driver#2858); left alone it ends by itself in time.

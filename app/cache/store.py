@@ -116,5 +116,11 @@ class ResponseStore(Protocol):
     async def ping(self) -> None:
         """Return if the store can be used now, raise ``StoreUnavailable`` if not."""
 
+    def disconnect(self) -> None:
+        """Let go of the server, if there is one: it goes down, or is another run of it.
+
+        Never blocks, never raises. What is under way ends as it can; the next call connects.
+        """
+
     async def aclose(self) -> None:
         """Give everything back. Nothing that ``put`` accepted is lost."""

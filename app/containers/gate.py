@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from app.containers.fleet import Fleet
+from app.containers.lifecycle import State
+from app.containers.view import FleetEvent
 
 
 class ContainerGate:
@@ -48,6 +51,18 @@ class ContainerGate:
             lease.release()
             raise
         return lease
+
+    def watch(self, shut: Callable[[], None]) -> None:
+        """Have ``shut`` called, quick and without raising, whenever the container cannot be used
+        any more, and again before it can: whatever is connected to it may let go.
+        """
+
+        def tell(event: FleetEvent) -> None:
+            usable = event.state in (State.AWAKE, State.DRAINING)
+            if not usable and event.name == self._fleet.provider(self._capability):
+                shut()
+
+        self._fleet.watch(tell)
 
     def _guarded(self) -> str | None:
         return self._fleet.provider(self._capability) if self._fleet.automation.available else None

@@ -15,9 +15,13 @@ Promises, held by one contract suite (``tests/records/test_store_contract.py``) 
 * What is read is equal to what was staged, bytes for bytes.
 * Before ``commit`` nothing of a draft is seen; after it has returned everything is, also by other
   processes, and it survives the end of the process.
-* Numbers of drafts rise. ``begin`` makes every draft of the collection that was begun before and
-  not committed void: from then on its ``stage`` and ``commit`` raise ``DraftVoid``, and what it
-  staged, also in a call that was under way, is never seen.
+* Numbers of drafts rise, also when a store was lost and is made anew: they are wall times in whole
+  seconds, and more where drafts follow each other faster. ``begin`` makes every draft of the
+  collection that was begun before and not committed void: from then on its ``stage`` and
+  ``commit`` raise ``DraftVoid``, and what it staged, also in a call that was under way, is never
+  seen.
+* To commit the draft again that was committed last changes nothing: whoever got no answer may ask
+  again. To stage into it raises ``DraftVoid``.
 * ``find`` and ``scan`` read what was committed when they were called.
 * Concurrent calls are safe. Every failure of the engine surfaces as ``StoreError``, or as
   ``StoreUnavailable`` when the store as a whole cannot be used; a store that was unavailable works
@@ -61,7 +65,7 @@ class Generation:
     ``as_of`` is the wall time when the first call of the run was made: the rows are at least that
     new. ``rows`` counts those that are not gone. ``order`` holds their ids in the upstream's own
     order, where that is known. ``facts`` is whatever the sync job noted, JSON. ``published`` is
-    the number of the newest draft whose changes have been told.
+    the number of the newest draft whose changes have been told; ``commit`` does not heed it.
     """
 
     collection: str
@@ -145,14 +149,16 @@ class RecordStore(Protocol):
     async def differences(
         self, collection: str, *, after: tuple[int, str], limit: int
     ) -> list[Difference]:
-        """What committed drafts did, by (number, id) from behind ``after`` on. At least what is
-        not published yet is known."""
+        """What committed drafts did, by (number, id) from behind ``after`` on; of drafts that were
+        published when ``prune`` was called last, nothing."""
 
     async def mark_published(self, collection: str, number: int) -> None:
-        """The changes up to the draft ``number`` have been told. Never goes back."""
+        """The changes up to the draft ``number`` have been told. Never goes back, and never beyond
+        what is committed."""
 
     async def prune(self, collection: str) -> int:
-        """Forget what no longer counts and has been published, and void drafts; how many."""
+        """Forget the versions that no longer count and whose successors have been published, and
+        those of void drafts; how many."""
 
     async def job_states(self) -> dict[str, JobState]:
         """What is remembered of all jobs, by name."""

@@ -332,6 +332,46 @@ async def test_a_server_that_was_woken_is_not_waited_for(
     assert impatient._client is not first, "the driver would look again in half a second"
 
 
+@real
+async def test_another_run_of_the_server_is_asked_by_another_client(
+    mongo_server: MongoServer, impatient: MongoStore
+) -> None:
+    assert await impatient.get("k") == make_entry()
+    first = impatient._client
+    mongo_server.kill()
+    await asyncio.to_thread(mongo_server.start)
+    impatient.disconnect()
+    assert await impatient.get("k") == make_entry()
+    assert impatient._client is not first
+    await until(lambda: not impatient._under_way)
+    with pytest.raises(pymongo.errors.InvalidOperation, match="after close"):
+        await first.admin.command("hello")
+
+
+@real
+async def test_who_asks_while_the_store_disconnects_is_answered(
+    mongo_server: MongoServer, mongo_database: str
+) -> None:
+    async with opened(mongo_server.uri, mongo_database) as store:
+        await store.put(make_entry())
+        asking = [asyncio.create_task(store.get("k")) for _ in range(20)]
+        await asyncio.sleep(0)
+        store.disconnect()
+        assert await asyncio.gather(*asking) == [make_entry()] * 20
+
+
+async def test_there_is_nothing_to_let_go_of_before_the_first_call_and_after_the_last() -> None:
+    async with opened("mongodb://127.0.0.1:9", "d", limit=0.2) as store:
+        first = store._client
+        store.disconnect()
+        assert store._client is first
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+        await store.aclose()
+        store.disconnect()
+        assert store._client is first
+
+
 async def test_who_waits_with_a_client_that_is_replaced_is_told_the_usual() -> None:
     clock = Clock()
     store = MongoStore("mongodb://127.0.0.1:9", "d", timeout=0.6, clock=clock)

@@ -53,6 +53,9 @@ class MemoryStore:
     async def ping(self) -> None:
         return
 
+    def disconnect(self) -> None:
+        return
+
     async def aclose(self) -> None:
         return
 
@@ -280,6 +283,14 @@ async def test_prune_forgets_what_was_stored_before(store: ResponseStore) -> Non
     assert await store.get("k2") is None
     assert await store.get("k3") == make_entry("k3", stored_at=3.0)
     assert await store.prune(3.0) == 0
+
+
+async def test_a_store_that_let_go_of_its_server_finds_it_again(store: ResponseStore) -> None:
+    await store.put(make_entry())
+    for _ in range(3):
+        store.disconnect()
+        store.disconnect()
+        assert await store.get("k") == make_entry()
 
 
 async def test_ping_returns(store: ResponseStore) -> None:

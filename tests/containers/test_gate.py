@@ -9,6 +9,7 @@ import pytest
 from app.containers.engine import Engine
 from app.containers.fleet import Fleet
 from app.containers.gate import ContainerGate
+from app.containers.lifecycle import State
 from app.containers.policy import FleetPolicy
 from app.errors import ContainerSlow
 from tests.containers.fleets import Opened
@@ -56,6 +57,23 @@ async def test_a_gate_that_does_not_open_in_time_leaves_no_lease(
         with pytest.raises(ContainerSlow):
             await gate.open()
         assert fleet.view("db").leases == 0
+
+
+async def test_who_watches_is_told_whenever_it_shuts(workshop: Workshop, fleet_of: Opened) -> None:
+    workshop.container("other")
+    made = workshop.container("db", labels={"provides": "mongodb"})
+    async with fleet_of() as fleet:
+        states: list[State] = []
+        gate = ContainerGate(fleet, "mongodb", within=20)
+        gate.watch(shut=lambda: states.append(fleet.view("db").state))
+        await fleet.ready("other", within=20)
+        for _ in range(2):
+            with await gate.open():
+                assert states == [State.WAKING]
+            await asyncio.to_thread(workshop.api.stop, made)
+            await until(lambda: State.ASLEEP in states)
+            assert State.AWAKE not in states
+            states.clear()
 
 
 async def test_what_nobody_here_provides_is_open(workshop: Workshop, fleet_of: Opened) -> None:

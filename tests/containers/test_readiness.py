@@ -10,7 +10,15 @@ from dataclasses import replace
 import pytest
 
 from app.containers.observed import Inspected, Standing
-from app.containers.readiness import choose_rule, http_answers, tcp_answers, what_is_missing
+from app.containers.readiness import (
+    LOOK_SECONDS,
+    choose_rule,
+    http_answers,
+    pause_after,
+    tcp_answers,
+    trust_in_look,
+    what_is_missing,
+)
 from app.containers.spec import ReadyRule
 from tests.real.server import free_port
 
@@ -38,6 +46,30 @@ def test_auto_asks_what_can_be_asked(details: Inspected, rules: tuple[ReadyRule,
 def test_what_was_asked_for_is_what_is_probed() -> None:
     rule = ReadyRule("http", port=80)
     assert choose_rule(rule, replace(DETAILS, health="healthy")) == (rule,)
+
+
+@pytest.mark.parametrize(
+    ("rules", "at_once", "after_a_second", "after_a_minute"),
+    [
+        ((TCP,), 0.005, 0.035, 0.25),
+        ((ReadyRule("http", port=80),), 0.005, 0.035, 0.25),
+        ((TCP, HEALTH), 0.005, 0.035, 0.25),
+        ((HEALTH,), 0.010, 0.25, 0.25),
+        ((ReadyRule("log", pattern="up"),), 0.010, 0.25, 0.25),
+    ],
+)
+def test_a_knock_is_repeated_sooner_than_a_question_to_the_engine(
+    rules: tuple[ReadyRule, ...], at_once: float, after_a_second: float, after_a_minute: float
+) -> None:
+    pauses = [pause_after(elapsed, rules) for elapsed in (0.0, 1.0, 60.0)]
+    assert pauses == pytest.approx([at_once, after_a_second, after_a_minute])
+
+
+def test_the_engine_is_asked_how_it_is_no_more_often_where_an_address_is_knocked_at() -> None:
+    elapsed = [step / 100 for step in range(1000)]
+    assert all(trust_in_look(at, (TCP,)) == LOOK_SECONDS for at in elapsed)
+    for at in elapsed:
+        assert trust_in_look(at, (TCP, HEALTH)) == pause_after(at, (HEALTH,))
 
 
 Say = Callable[[asyncio.StreamWriter], None]

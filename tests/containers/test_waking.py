@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from app.cache.mongo import MongoStore
+from app.config import load_settings
+from app.containers.lifecycle import State
+from app.runtime import open_runtime
 from tests.containers.event_log import EventLog, Uses
-from tests.containers.fault_stage import BUDGET, gateway_here, log, use, wake
+from tests.containers.fault_stage import BUDGET, Database, gateway_here, log, use, wake
 from tests.containers.fleets import Opened
 from tests.real.engine import Workshop
 from tests.real.server import free_port
@@ -48,6 +52,28 @@ async def test_a_published_port_fools_nobody(workshop: Workshop, fleet_of: Opene
     async with fleet_of() as fleet:
         await use(fleet, workshop, uses, "db", made)
     assert uses.all[0].outcome == "served"
+
+
+async def test_a_database_that_goes_down_is_let_go_of(workshop: Workshop, tmp_path: Path) -> None:
+    """Over connections to a run that is gone its next one would be asked, and late."""
+    database = Database(workshop)
+    settings = load_settings(
+        data_dir=tmp_path,
+        docker_host=workshop.run.host,
+        container_scope=(workshop.case,),
+        mongodb_uri=database.settings["MONGODB_URI"],
+        _env_file=None,
+    )
+    async with open_runtime(settings) as runtime:
+        store = runtime.cache.store
+        assert isinstance(store, MongoStore)
+        for _ in range(2):
+            with await runtime.store_gate.open():
+                await store.ping()
+            used = store._client
+            await asyncio.to_thread(workshop.api.stop, database.id)
+            await until(lambda: store._client is not used)  # noqa: B023 - waited for right here
+            await until(lambda: runtime.fleet.view("store").state is State.ASLEEP)
 
 
 async def test_an_address_that_cannot_be_reached_is_told_so(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cache.quarantine import alone_with, identity_of, quarantine
+from app.storage.quarantine import alone_with, identity_of, quarantine
 
 NOON = 1_750_000_000.0
 NAME = "store.db.corrupt-20250615T150640Z"
@@ -111,7 +111,7 @@ def test_a_holder_that_dies_gives_it_up(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     dies_inside = (
         "import os, signal, sys, pathlib\n"
-        "from app.cache.quarantine import alone_with\n"
+        "from app.storage.quarantine import alone_with\n"
         "with alone_with(pathlib.Path(sys.argv[1]), 0.0):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -1,0 +1,44 @@
+"""The tables of the file ``records.sqlite3``: of all stores that share it."""
+
+from __future__ import annotations
+
+from app.storage.sqlite_file import Migrations
+
+_VERSIONS = """
+CREATE TABLE versions (
+    kind TEXT NOT NULL, id TEXT NOT NULL, draft INTEGER NOT NULL, digest TEXT NOT NULL,
+    at REAL NOT NULL, gone INTEGER NOT NULL, raw BLOB NOT NULL,
+    PRIMARY KEY (kind, id, draft)
+)"""
+_BY_DRAFT = "CREATE INDEX versions_by_draft ON versions (kind, draft, id)"
+_COURSES = """
+CREATE TABLE courses (
+    kind TEXT PRIMARY KEY, draft INTEGER NOT NULL, number INTEGER NOT NULL,
+    published INTEGER NOT NULL, pruned INTEGER NOT NULL, voids TEXT NOT NULL
+)"""
+# Apart from the courses: the ids of a large collection are long, and are not written over with
+# every step.
+_GENERATIONS = """
+CREATE TABLE generations (
+    kind TEXT PRIMARY KEY, number INTEGER NOT NULL, as_of REAL NOT NULL, rows INTEGER NOT NULL,
+    ids TEXT, facts TEXT NOT NULL
+)"""
+_JOBS = "CREATE TABLE jobs (job TEXT PRIMARY KEY, state TEXT NOT NULL)"
+# A cursor is never given twice, also after the newest changes were forgotten.
+_CHANGES = """
+CREATE TABLE changes (
+    cursor INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL,
+    draft INTEGER NOT NULL, happened TEXT NOT NULL, at REAL NOT NULL, row BLOB NOT NULL,
+    fields TEXT NOT NULL
+)"""
+_NEWEST_CHANGE = "CREATE INDEX changes_by_draft ON changes (kind, draft)"
+_POINTS = """
+CREATE TABLE points (
+    kind TEXT NOT NULL, id TEXT NOT NULL, field TEXT NOT NULL, slot INTEGER NOT NULL,
+    at REAL NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (kind, id, field, slot)
+) WITHOUT ROWID"""
+
+MIGRATIONS: Migrations = (
+    (_VERSIONS, _BY_DRAFT, _COURSES, _GENERATIONS, _JOBS, _CHANGES, _NEWEST_CHANGE, _POINTS),
+)

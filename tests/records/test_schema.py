@@ -1,0 +1,57 @@
+"""The tables that all stores of records share, and the ways in which they are looked up."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from app.records.schema import MIGRATIONS
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as made:
+        for statements in MIGRATIONS:
+            for statement in statements:
+                made.execute(statement)
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("query", "way"),
+    [
+        (
+            "SELECT max(draft) FROM versions WHERE kind = 'k' AND id = 'i' AND draft <= 1",
+            "COVERING INDEX sqlite_autoindex_versions_1 (kind=? AND id=? AND draft<?)",
+        ),
+        (
+            "SELECT id FROM versions WHERE kind = 'k' AND id > 'i' ORDER BY id, draft",
+            "(kind=? AND id>?)",
+        ),
+        (
+            "SELECT 1 FROM versions WHERE kind = 'k' AND (draft, id) > (1, 'i') ORDER BY draft, id",
+            "versions_by_draft (kind=? AND (draft,id)>(?,?))",
+        ),
+        ("SELECT max(draft) FROM changes WHERE kind = 'k'", "changes_by_draft (kind=?)"),
+        (
+            "SELECT at FROM points WHERE kind = 'k' AND id = 'i' AND field = 'f' AND slot >= 1",
+            "PRIMARY KEY (kind=? AND id=? AND field=? AND slot>?)",
+        ),
+    ],
+)
+def test_nothing_is_looked_up_by_walking(
+    database: sqlite3.Connection, query: str, way: str
+) -> None:
+    [step] = database.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+    assert step[3].startswith("SEARCH")
+    assert way in step[3]
+
+
+def test_a_cursor_is_never_given_twice(database: sqlite3.Connection) -> None:
+    insert = "INSERT INTO changes VALUES (NULL, 'k', 'i', 1, 'added', 1.0, x'', '{}')"
+    assert database.execute(insert).lastrowid == 1
+    database.execute("DELETE FROM changes")
+    assert database.execute(insert).lastrowid == 2
