@@ -31,12 +31,12 @@ def worker(
     """Run sync jobs that gateways and beat ask for."""
     settings, _ = _set_up("a worker")
     # Celery takes 30 MB: no other command needs it.
-    from app.tasks import make_celery, perform, run_worker  # noqa: PLC0415
+    from app.tasks import make_celery, run_worker  # noqa: PLC0415
 
     def announce() -> None:
         typer.echo(f"drawbridge {__version__} worker is ready", err=True)
 
-    code = run_worker(make_celery(settings, perform), concurrency, announce)
+    code = run_worker(make_celery(settings), concurrency, announce)
     _log.info("the worker has ended")
     raise typer.Exit(code)
 
@@ -56,6 +56,8 @@ def _set_up(who: str) -> tuple[Settings, str]:
     settings = load_settings()
     configure_logging(settings)
     logging.captureWarnings(True)
+    # It tells of refusals with a trace; we tell of them ourselves.
+    logging.getLogger("celery.app.trace").setLevel(logging.ERROR)
     if settings.broker is None:
         raise SettingsError([_ADVICE.format(who)])
     broker = settings.broker.get_secret_value()

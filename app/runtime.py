@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -41,8 +41,14 @@ from app.membership import Membership, purge_everywhere
 from app.metrics import Metrics, WorkerPlace
 from app.middleware.client_address import Networks, parse_networks
 from app.middleware.quota import ClientQuotas, parse_limits
+from app.records.schema import MIGRATIONS
+from app.records.sqlite import SqliteRecords
+from app.records.store import RecordStore
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
+from app.storage.sqlite_file import SqliteFile
+from app.sync.runner import Lease, Runner
+from app.upkeep import open_upkeep, polite_source
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
 
 if TYPE_CHECKING:
@@ -258,6 +264,38 @@ async def join(
     if quotas is not None:
         link = meeting.link
         await parts.enter_async_context(SharedQuotas(quotas, link.redis, enter=link.door.enter))
+
+
+@asynccontextmanager
+async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
+    """Only what a worker needs to run jobs, by the right of ``lease``; see ``Runner``.
+
+    Nothing here wakes or stops a container: the gateways keep up what workers need.
+    """
+    async with AsyncExitStack() as parts:
+        records = open_records(settings)
+        parts.push_async_callback(records.aclose)
+        upstream = await parts.enter_async_context(upstream_client(settings, Metrics(None), None))
+        upkeep = open_upkeep(
+            settings,
+            records,
+            polite_source(settings, upstream),
+            awake=_always_up,
+            questions=lambda: 0.0,
+            scheduled=False,
+            lease=lease,
+        )
+        yield (await parts.enter_async_context(upkeep)).runner
+
+
+def open_records(settings: Settings) -> RecordStore:
+    """The records that the settings ask for; nothing is connected yet."""
+    file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
+    return SqliteRecords(file, wall=time.time)
+
+
+async def _always_up() -> AbstractContextManager[object]:
+    return nullcontext()
 
 
 async def _greet(store: ResponseStore) -> None:

@@ -20,19 +20,40 @@ from celery.exceptions import Reject
 from celery.worker import state as worker_state
 
 from app.config import Settings
+from app.coordination.job_lease import LEASE
+from app.coordination.meeting import open_job_leases
 from app.job_queue import HARD_LIMIT, TASK, celery_app
-from app.runtime import realm
-from app.sync.errand import Errand
+from app.runtime import open_sync, realm
+from app.sync.errand import Errand, fulfil
 
 _log = structlog.get_logger(__name__)
 GRACE = 5.0
 """Seconds that a job has to end by itself when its worker is stopped; then it is given back."""
 
+PATIENCE = 1.5 * LEASE
+"""Seconds after which the right to a job is not that of a process that is dead."""
+
 Perform = Callable[[Settings, Errand], Awaitable[Mapping[str, Any]]]
 """Carries out an errand; what it returns is kept where there is a result backend."""
 
 
-def make_celery(settings: Settings, perform: Perform, *, hard_limit: float = HARD_LIMIT) -> Celery:
+async def perform(settings: Settings, errand: Errand) -> dict[str, Any]:
+    """Open what a job needs, run it if it is still wanted, and close everything again."""
+    if settings.broker is None:
+        raise ValueError("there is no broker")
+    broker = settings.broker.get_secret_value()
+    async with open_job_leases(broker, realm(settings)) as leases:
+        try:
+            async with open_sync(settings, leases.lease) as runner:
+                outcome = await fulfil(errand, runner, patience=PATIENCE)
+        finally:
+            await leases.answered(errand.job)
+    return {"job": errand.job, "outcome": outcome.value}
+
+
+def make_celery(
+    settings: Settings, perform: Perform = perform, *, hard_limit: float = HARD_LIMIT
+) -> Celery:
     """The application with its task: what a worker runs. Raises ``ValueError`` without a broker."""
     app = celery_app(settings, realm(settings), hard_limit=hard_limit)
 
@@ -73,9 +94,15 @@ def run_worker(app: Celery, concurrency: int, on_ready: Callable[[], None]) -> i
     def announce(**_: object) -> None:
         on_ready()
 
+    ends: list[str] = []
+
+    def tell_jobs(how: str, **_: object) -> None:
+        ends.append(how)
+        _tell_jobs()
+
     signals.setup_logging.connect(leave_the_log_alone)
     signals.worker_ready.connect(announce)
-    signals.worker_shutting_down.connect(_tell_jobs)
+    signals.worker_shutting_down.connect(tell_jobs)
     worker = app.Worker(
         concurrency=concurrency,
         pool="prefork",
@@ -85,10 +112,12 @@ def run_worker(app: Celery, concurrency: int, on_ready: Callable[[], None]) -> i
         without_heartbeat=True,
     )
     worker.start()
-    return int(worker.exitcode or 0)
+    # To Celery an end by Ctrl-C is a failure, however good its order.
+    return 0 if ends == ["Warm"] else int(worker.exitcode or 0)
 
 
-def _tell_jobs(**_: object) -> None:
+def _tell_jobs() -> None:
+    """Have every job of this worker end, or be given back."""
     for request in tuple(worker_state.active_requests):
         with suppress(ProcessLookupError):
             os.kill(request.worker_pid, signal.SIGTERM)

@@ -225,9 +225,7 @@ def _differences(
 def _difference(row: tuple[Any, ...]) -> Difference:
     number, id_, after, before = row[0], row[1], row[2:6], row[6:]
     was_there = before[0] is not None and not before[3]
-    return Difference(
-        number, _version(id_, *before) if was_there else None, _version(id_, *after)
-    )
+    return Difference(number, _version(id_, *before) if was_there else None, _version(id_, *after))
 
 
 def _sweep(collection: str, course: Course, start: str, connection: Connection) -> tuple[int, str]:

@@ -16,8 +16,8 @@ from app.kingdom.operation import Operation
 from app.sync.lease import LocalLease
 from app.sync.runner import Runner
 from app.sync.source import Answer, Source
-from app.upstream.client import UpstreamClient
 from app.upkeep import UpstreamSource
+from app.upstream.client import UpstreamClient
 from tests.sync.kept import KeptInMemory
 
 NOW = 1_790_000_000.0

@@ -25,7 +25,7 @@ from app.sync.errand import Errand
 from app.sync.job import JOBS, Job
 from app.sync.runner import Progress
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 LOOK = 2.0
 """Seconds from one look at what workers do to the next."""
 UNHEARD = 600.0
@@ -75,11 +75,11 @@ class Dispatch:
         self._look = look
         self._heard_at = -math.inf
         self._owed: dict[str, Errand] = {}
-        self._failing = False
+        self._failing = self._broken = False
         self._stir = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._watch(), name="sync-dispatch")
+        self._task = asyncio.create_task(self._watch(), name="dispatch")
         return self
 
     async def __aexit__(
@@ -117,21 +117,25 @@ class Dispatch:
             self._owed[errand.job] = errand
             if not self._failing:
                 self._failing = True
-                _log.warning("no message can be sent to the workers now", reason=str(error))
+                log.warning("no message can be sent to the workers now", reason=str(error))
             return True
         self._owed.pop(errand.job, None)
         if self._failing:
             self._failing = False
-            _log.info("messages to the workers are sent again")
+            log.info("messages to the workers are sent again")
         return sent
 
     async def _watch(self) -> None:
         while True:
             try:
                 await self._see_to_workers()
-            except Exception:
+            except Exception as error:
                 # The boundary of the task: an error of ours must not end it for good.
-                _log.exception("the workers could not be looked after")
+                if not self._broken:
+                    self._broken = True
+                    log.warning("workers are not looked after", reason=str(error), exc_info=True)
+            else:
+                self._broken = False
             self._stir.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._look):
@@ -143,7 +147,7 @@ class Dispatch:
         try:
             for name in await self._leases.orphans():
                 if name in JOBS:
-                    _log.warning("a run was left behind, and is begun anew", job=name)
+                    log.warning("a run was left behind, and is begun anew", job=name)
                     self._owed[name] = Errand(name, self._wall())
             for errand in tuple(self._owed.values()):
                 await self._send(errand)
