@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -58,7 +59,9 @@ def _entry(job: Job, within: float) -> dict[str, Any]:
     return {"task": TASK, "args": [job.name], "kwargs": {"within": within}}
 
 
-def run_beat(app: Celery, broker: str, realm: str, folder: Path) -> None:
+def run_beat(
+    app: Celery, broker: str, realm: str, folder: Path, on_ready: Callable[[], None]
+) -> None:
     """Send messages until SIGTERM or SIGINT; what was sent when is kept in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     app.conf.beat_schedule = schedule()
@@ -75,6 +78,7 @@ def run_beat(app: Celery, broker: str, realm: str, folder: Path) -> None:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
+        on_ready()
         try:
             service.start()
         finally:
@@ -87,6 +91,8 @@ class Clock(PersistentScheduler):
 
     What could not be sent is sent as soon as the broker is back.
     """
+
+    producer: Any = None  # Celery's would wait for the broker, and nothing else be done meanwhile.
 
     def __init__(
         self,

@@ -33,10 +33,8 @@ def worker(
     # Celery takes 30 MB: no other command needs it.
     from app.tasks import make_celery, run_worker  # noqa: PLC0415
 
-    def announce() -> None:
-        typer.echo(f"drawbridge {__version__} worker is ready", err=True)
-
-    code = run_worker(make_celery(settings), concurrency, announce)
+    app = make_celery(settings)
+    code = run_worker(app, concurrency, lambda: _announce("worker"))
     _log.info("the worker has ended")
     raise typer.Exit(code)
 
@@ -47,9 +45,14 @@ def beat() -> None:
     from app.beat import run_beat  # noqa: PLC0415
     from app.job_queue import celery_app  # noqa: PLC0415
 
-    typer.echo(f"drawbridge {__version__} beat is ready", err=True)
-    run_beat(celery_app(settings, realm(settings)), broker, realm(settings), settings.data_dir)
+    name = realm(settings)
+    app = celery_app(settings, name)
+    run_beat(app, broker, name, settings.data_dir, lambda: _announce("beat"))
     _log.info("beat has ended")
+
+
+def _announce(who: str) -> None:
+    typer.echo(f"drawbridge {__version__} {who} is ready", err=True)
 
 
 def _set_up(who: str) -> tuple[Settings, str]:

@@ -56,6 +56,7 @@ def _wire(broker: str, backend: SecretStr | None, realm: str) -> dict[str, Any]:
         "broker_url": broker,
         "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED} if _is_tls(broker) else None,
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
         "result_backend": None if backend is None else backend.get_secret_value(),
         "result_expires": _KEEP_RESULTS,
         "task_ignore_result": backend is None,
@@ -132,17 +133,13 @@ class JobQueue:
         return True
 
     def _publish(self, errand: Errand) -> None:
-        self._app.send_task(
-            TASK,
-            kwargs=asdict(errand),
-            expires=WAITS,
-            retry=True,
-            # Once more, and at once: the first after a restart finds a connection that is dead.
-            retry_policy={"max_retries": 1, "interval_start": 0.0},
-        )
+        # Messages are rare: a connection for each is never a dead one, and never left open.
+        with self._app.connection_for_write() as connection:
+            self._app.send_task(
+                TASK, kwargs=asdict(errand), expires=WAITS, connection=connection, retry=False
+            )
 
     async def aclose(self) -> None:
-        """Give the connections back; what is being sent has its own deadlines."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._app.close)
-        await loop.run_in_executor(None, self._thread.shutdown)
+        """End the thread; what is being sent has its own deadlines."""
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
+        self._app.close()

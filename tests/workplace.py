@@ -17,6 +17,7 @@ import pytest
 from app.config import Settings, load_settings
 from app.coordination.job_lease import JobLeases, queue_name
 from app.coordination.link import OpenDoor, RedisLink, connect
+from app.errors import QueueError
 from app.job_queue import JobQueue, celery_app
 from app.records.store import JobState, RecordStore
 from app.runtime import open_records, realm
@@ -82,9 +83,15 @@ class Workplace:
 
     async def asked(self, job: str) -> Errand:
         """Send a wish for a run of ``job``."""
-        errand = Errand(job, time.time())
-        assert await self.queue.send(errand)
-        return errand
+        async with asyncio.timeout(40):
+            while True:
+                errand = Errand(job, time.time())
+                try:
+                    assert await self.queue.send(errand)
+                except QueueError:  # Busy machines are slow to answer.
+                    await asyncio.sleep(0.1)
+                else:
+                    return errand
 
     async def waiting(self) -> int:
         """Messages in the queue."""
