@@ -232,7 +232,11 @@ def _definitions(gateway: RemoteGateway) -> list[str]:
 async def _describe() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings(
-            data_dir=folder, mongodb_uri=None, log_level="ERROR", **NO_AUTOMATION
+            data_dir=folder,
+            mongodb_uri=None,
+            log_level="ERROR",
+            sync_enabled=False,
+            **NO_AUTOMATION,
         )
         configure_logging(settings)
         async with open_runtime(settings) as runtime:

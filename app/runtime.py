@@ -48,8 +48,9 @@ from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
 from app.storage.sqlite_file import SqliteFile
 from app.sync.runner import Lease, Runner
-from app.upkeep import open_upkeep, polite_source
+from app.upkeep import Upkeep, open_upkeep, polite_source
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
+from app.workforce import by_workers, job_lease
 
 if TYPE_CHECKING:
     from app.coordination.meeting import Meeting
@@ -76,6 +77,9 @@ class Runtime:
     store_gate: StoreGate
     cache: ResponseCache
     variants: Variants
+    records: RecordStore
+    """What the jobs keep; it lives where the answers do, behind the same gate."""
+    upkeep: Upkeep
     purge: Callable[[Purge], None]
     """Forgets answers, here and in the other gateways."""
     quotas: ClientQuotas | None
@@ -127,6 +131,23 @@ async def open_runtime(
             shared = SharedStates(worker, states, TOGETHER)
             states = (await parts.enter_async_context(shared)).collect
         metrics.observe_states(states)
+        records = open_records(settings)
+        parts.push_async_callback(records.aclose)
+        # One of several workers is enough, and another one takes its place.
+        scheduled = worker is None or worker.number == 0
+        source = polite_source(settings, upstream)
+        upkeep = await parts.enter_async_context(
+            open_upkeep(
+                settings,
+                records,
+                source,
+                awake=gate.open,
+                questions=metrics.questions,
+                scheduled=scheduled,
+                lease=job_lease(meeting, realm(settings)),
+                through=by_workers(settings, realm(settings), fleet, meeting, gate),
+            )
+        )
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
@@ -137,6 +158,8 @@ async def open_runtime(
             store_gate=gate,
             cache=cache,
             variants=variants,
+            records=records,
+            upkeep=upkeep,
             purge=purge_everywhere(cache, together),
             quotas=quotas,
             trusted=trusted,
@@ -288,12 +311,6 @@ async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
         yield (await parts.enter_async_context(upkeep)).runner
 
 
-def open_records(settings: Settings) -> RecordStore:
-    """The records that the settings ask for; nothing is connected yet."""
-    file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
-    return SqliteRecords(file, wall=time.time)
-
-
 async def _always_up() -> AbstractContextManager[object]:
     return nullcontext()
 
@@ -322,6 +339,12 @@ def open_store(settings: Settings) -> ResponseStore:
         settings.mongodb_database,
         timeout=settings.mongodb_timeout,
     )
+
+
+def open_records(settings: Settings) -> RecordStore:
+    """The record store that the settings ask for; nothing is connected yet."""
+    file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
+    return SqliteRecords(file, wall=time.time)
 
 
 def store_gate(settings: Settings, fleet: Fleet, store: ResponseStore) -> StoreGate:

@@ -92,7 +92,8 @@ def gateway(upstream: str, folder: Path, **settings: str) -> Iterator[Running]:
     """The program as users run it, embedded, on ``upstream``; its data is in ``folder``.
 
     It has its defaults, but for what other servers do not do either (a log line a request), what
-    would end the measurement (going stale, refusing somebody who asks this much), and ``settings``.
+    would end the measurement or is measured by itself (going stale, refusing somebody who asks
+    this much, periodic jobs), and ``settings``.
     """
     folder.mkdir(exist_ok=True)
     environment = {
@@ -107,6 +108,7 @@ def gateway(upstream: str, folder: Path, **settings: str) -> Iterator[Running]:
         "DOCKER_HOST": f"unix://{folder}/no-engine.sock",
         "CONTAINER_AUTO_START": "false",
         "CONTAINER_AUTO_STOP": "false",
+        "SYNC_ENABLED": "false",
         **settings,
     }
     command = [sys.executable, "-m", "app", "serve", "--port", "0"]

@@ -68,6 +68,7 @@ async def doors(folder: Path, memo: Watched | None = None, **settings: Any) -> A
             "mongodb_uri": None,
             "docker_host": f"unix://{folder}/no-engine.sock",
             "access_log": False,
+            "sync_enabled": False,
             "rate_limit": "1000000000/minute",
             "_env_file": None,
             **settings,

@@ -63,6 +63,7 @@ async def gateway_on(
         "mongodb_uri": None,
         "docker_host": f"unix://{folder}/no-engine.sock",
         "access_log": False,
+        "sync_enabled": False,
         "_env_file": None,
         **settings,
     }

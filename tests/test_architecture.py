@@ -27,7 +27,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "main tasks beat",
         "routers",
         "runtime fast_hits",
-        "middleware",
+        "middleware workforce",
         "serving remote terminal state_gauges shared_states membership upkeep job_queue dispatch",
         "cache upstream containers coordination sync sandbox",
         "records logs metrics tracing",

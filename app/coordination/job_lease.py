@@ -83,8 +83,9 @@ class JobLeases:
     async def lease(self, job: str) -> AsyncIterator[None]:
         """Hold ``job`` while the block runs.
 
-        Raises ``JobBusy`` if another process has it, or if Redis cannot say whether one has.
-        Should it be lost on the way, the block is cancelled and ``JobLost`` raised in its place.
+        Raises ``JobBusy`` if another process has it, or if Redis cannot say whether one has: if it
+        sleeps, it is woken for the next attempt, and kept up while the job is held. Should it be
+        lost on the way, the block is cancelled and ``JobLost`` raised in its place.
         """
         body, lost = asyncio.current_task(), list[str]()
         if body is None:
@@ -96,15 +97,19 @@ class JobLeases:
             body.cancel()
 
         lease = Lease(self._link, self._key(job), seconds=LEASE, take_again=True, on_lost=note_lost)
-        await self._take(job, lease)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if lost and body.uncancel() <= cancels:
-                raise JobLost(f"{job} was given up: {lost[0]}") from None
-            raise
-        finally:
-            await self._finish(job, lease)
+        kept_up = self._link.door.enter()
+        if kept_up is None:
+            raise JobBusy(f"whether another process runs {job} is not known: Redis is asleep")
+        with kept_up:
+            await self._take(job, lease)
+            try:
+                yield
+            except asyncio.CancelledError:
+                if lost and body.uncancel() <= cancels:
+                    raise JobLost(f"{job} was given up: {lost[0]}") from None
+                raise
+            finally:
+                await self._finish(job, lease)
 
     async def claim(self, job: str) -> bool:
         """Whether to send a message about ``job``: nobody runs it, and none waits. Raises ``Away``.

@@ -90,13 +90,16 @@ class RedisLink:
             raise Away("it is asleep")
         if self._clock() < self._rests_until:
             raise Away("it was away a moment ago")
+        cancelled = _cancellations()
         async with self._turns:
             try:
                 async with asyncio.timeout(PATIENCE):
                     answer = await ask()
             except FAILURES as error:
+                _pass_on(cancelled)
                 self._note_away(str(error) or f"no answer within {PATIENCE:g} s")
                 raise Away(str(error)) from None
+        _pass_on(cancelled)
         self._note_back()
         return answer
 
@@ -115,3 +118,15 @@ class RedisLink:
         if self.is_away:
             self.is_away = False
             _log.info("redis is back: processes work together again")
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def _pass_on(before: int) -> None:
+    """Raise what the client swallowed: up to Python 3.11, ``asyncio.wait_for``, which it sends
+    with, drops a cancellation that comes together with the end of what it waits for."""
+    if _cancellations() > before:
+        raise asyncio.CancelledError

@@ -41,9 +41,16 @@ async def open_meeting(url: str, realm: str) -> AsyncIterator[Meeting]:
 
 
 @asynccontextmanager
+async def open_link(url: str) -> AsyncIterator[RedisLink]:
+    """The way to a Redis that is always up, as far as we know. Nothing is connected yet."""
+    async with connect(url) as redis:
+        yield RedisLink(redis, OpenDoor(), time.monotonic)
+
+
+@asynccontextmanager
 async def open_job_leases(url: str, realm: str) -> AsyncIterator[JobLeases]:
     """What those agree on who run jobs and have nothing else to do with each other: workers, and
-    whoever sends them messages. Nothing is connected yet.
+    whoever sends them messages.
     """
-    async with connect(url) as redis:
-        yield JobLeases(RedisLink(redis, OpenDoor(), time.monotonic), realm=realm)
+    async with open_link(url) as link:
+        yield JobLeases(link, realm=realm)

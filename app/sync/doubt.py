@@ -69,28 +69,33 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered of the last run that was believed, in ``Generation.facts``."""
+    """What is remembered of the last run that was believed, in ``Generation.facts``.
+
+    ``foreign`` rows have less than others of the fields that are ``usual``, and were believed.
+    """
 
     rows: int
     parts: Mapping[str, int]
     usual: frozenset[str]
+    foreign: int = 0
 
     @classmethod
     def of(cls, sight: Sight, before: Self | None) -> Self:
         """A run that saw nothing leaves it as it was what rows look like."""
         usual = sight.usual() if sight.rows or before is None else before.usual
-        return cls(sight.rows, dict(sight.parts), usual)
+        return cls(sight.rows, dict(sight.parts), usual, sight.foreign(usual))
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept."""
-        return {"rows": self.rows, "parts": dict(self.parts), "usual": sorted(self.usual)}
+        return {**asdict(self), "usual": sorted(self.usual)}
 
     @classmethod
     def from_json(cls, fact: Any) -> Self | None:
         """What was kept; ``None`` if it is nothing of that kind."""
         try:
             parts = {str(part): int(count) for part, count in fact["parts"].items()}
-            return cls(int(fact["rows"]), parts, frozenset(map(str, fact["usual"])))
+            usual = frozenset(map(str, fact["usual"]))
+            return cls(int(fact["rows"]), parts, usual, int(fact["foreign"]))
         except (TypeError, KeyError, ValueError, AttributeError):
             return None
 
@@ -109,7 +114,7 @@ def suspect(
 ) -> Suspicion | None:
     """What is wrong with what a run saw, if anything is; ``most_drop`` is a share of the rows."""
     foreign = now.foreign(now.usual() if before is None else before.usual)
-    if foreign > now.rows * _STRAY:
+    if foreign - (0 if before is None else before.foreign) > now.rows * _STRAY:
         words = f"{foreign} of {now.rows} rows do not look like what they should be"
         return Suspicion("foreign", foreign, words)
     if before is None:

@@ -115,8 +115,10 @@ class Runner:
         state = replace(self._last.get(job.name, JobState(job.name)), began_at=self._wall())
         account = _Account()
         async with AsyncExitStack() as held:
+            woken = False
             try:
                 held.enter_context(await self._awake())
+                woken = True
                 await held.enter_async_context(self._lease(job.name))
                 state = await self._begin(state)
                 await self._collect(job, state, account, progress, confirm)
@@ -124,7 +126,8 @@ class Runner:
                 account.errors.append(_words(error))
             state = _ended(state, account, self._wall(), self._clock() - began)
             self._last[job.name] = state
-            await self._keep(state)
+            if woken:
+                await self._keep(state)
         self._tell(state, account)
         return state
 

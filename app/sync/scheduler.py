@@ -106,7 +106,9 @@ class Scheduler:
 
     def due(self, job: Job) -> float:
         """When ``job`` will be run, as far as is known now (wall)."""
-        now = self._wall()
+        return self._due(job, self._wall())
+
+    def _due(self, job: Job, now: float) -> float:
         state = self.states.get(job.name)
         due = due_at(job, state, last_used=self._last_used(), now=now, jitter=self._jitter)
         return max(due, self._not_before.get(job.name, 0.0))
@@ -152,13 +154,13 @@ class Scheduler:
         if not self._known:
             await self._learn()
         now = self._wall()
-        job = next((job for job in self._jobs if self.due(job) <= now), None)
+        job = next((job for job in self._jobs if self._due(job, now) <= now), None)
         if job is None:
-            soonest = min((self.due(job) for job in self._jobs), default=now + self._look)
+            soonest = min((self._due(job, now) for job in self._jobs), default=now + self._look)
             await self._rest(min(soonest - now, self._look))
             return
         await self._learn()
-        if self.due(job) <= now:
+        if self._due(job, now) <= now:
             await self._run_due(job)
 
     async def _learn(self) -> None:

@@ -62,6 +62,7 @@ async def test_a_database_that_goes_down_is_let_go_of(workshop: Workshop, tmp_pa
         docker_host=workshop.run.host,
         container_scope=(workshop.case,),
         mongodb_uri=database.settings["MONGODB_URI"],
+        sync_enabled=False,
         _env_file=None,
     )
     async with open_runtime(settings) as runtime:

@@ -15,6 +15,7 @@ from app.coordination import job_lease
 from app.coordination.job_lease import JobLeases
 from app.coordination.link import Away, OpenDoor, RedisLink, connect
 from app.errors import JobBusy, JobLost
+from tests.cache.doubles import SwitchedGate
 from tests.real.redis import RedisServer
 
 pytestmark = pytest.mark.real("redis")
@@ -191,6 +192,21 @@ async def test_without_redis_no_run_begins_and_one_under_way_is_given_up(
             await run()
     finally:
         redis_server.resume()
+
+
+async def test_a_sleeping_redis_is_woken_and_kept_up_for_as_long_as_a_job_is_held(
+    process: Callable[[], JobLeases],
+) -> None:
+    leases, door = process(), SwitchedGate(is_open=False)
+    leases._link.door = door
+    with pytest.raises(JobBusy, match="Redis is asleep"):
+        async with leases.lease("items"):
+            pytest.fail("nobody can say whether it is free")
+    assert door.wakes == 1
+    door.unlock()
+    async with leases.lease("items"):
+        assert door.leases == 1
+    assert door.leases == 0
 
 
 async def test_a_message_is_sent_once_until_it_is_answered(

@@ -64,6 +64,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
             mongodb_uri=None,
             docker_host=f"unix://{tmp_path}/no-engine.sock",
             access_log=False,
+            sync_enabled=False,
             rate_limit="1000000/minute",
         )
         async with open_runtime(wanted) as runtime:

@@ -44,7 +44,8 @@ class Table:
     """A source that pages through ``rows``, or says what it is told to.
 
     ``before`` is called with the number of each call, from 1, before it is answered, and may
-    raise; ``cap`` is how many rows it gives at most, whatever it is asked for.
+    raise; ``cap`` is how many rows it gives at most, whatever it is asked for; without ``pages``
+    it always begins at the first.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -61,9 +62,10 @@ class Table:
         given = dict(query)
         self.asked.append((operation.name, dict(values), given))
         self.before(len(self.asked))
-        skip = int(given.get("numToSkip", "0")) if self.pages else 0
-        take = min(int(given.get("numToFetch", "100000")), self.cap)
-        page = self.rows[skip : skip + take]
+        page = self.rows
+        if "numToSkip" in given:
+            skip = int(given["numToSkip"]) if self.pages else 0
+            page = self.rows[skip : skip + min(int(given["numToFetch"]), self.cap)]
         body = orjson.dumps({self.envelope or operation.envelope: page})
         return Answer(self.status, "application/json", body, 0.01)
 
