@@ -13,6 +13,7 @@ import uvloop
 
 from app import __version__
 from app.cli_containers import containers_commands
+from app.cli_jobs import beat, worker
 from app.config import NO_AUTOMATION, Settings, load_settings, parse_duration
 from app.demo import run_demo
 from app.doctor import Finding, Health, examine
@@ -62,6 +63,8 @@ def build() -> typer.Typer:
     )
     for command in (serve_command, sandbox_command, demo_command, doctor_command, openapi_command):
         commands.command(command.__name__.removesuffix("_command"))(command)
+    for command in (worker, beat):
+        commands.command()(command)
     cache = typer.Typer(help="What a running gateway remembers.", no_args_is_help=True)
     cache.command("stats")(cache_stats)
     cache.command("purge")(cache_purge)

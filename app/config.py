@@ -226,6 +226,32 @@ class CoordinationSettings(BaseModel):
         None,
         description="Set: shared by several gateways or workers. redis://:password@host:6379/0",
     )
+    celery_broker_url: SecretStr | None = Field(
+        None,
+        description="Set: sync jobs run in workers, which hear of them there. redis://host:6379/1",
+    )
+    celery_result_backend: SecretStr | None = Field(
+        None, description="Where what became of jobs is also kept for Celery's own tools."
+    )
+
+    @property
+    def broker(self) -> SecretStr | None:
+        """The Redis in which messages for workers wait."""
+        return self.celery_broker_url or self.redis_url
+
+    @field_validator("celery_broker_url")
+    @classmethod
+    def _is_broker_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not value.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("must start with redis:// or rediss://: leases are kept there too")
+        return value
+
+    @field_validator("celery_result_backend")
+    @classmethod
+    def _is_backend(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value() else None
 
     @field_validator("redis_url")
     @classmethod

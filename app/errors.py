@@ -13,7 +13,10 @@
     ├── StoreError               the response store could not do it
     │   └── StoreUnavailable     ... because it cannot be reached at all
     ├── SyncError                a sync job could not do it
-    │   └── JobBusy              ... because it is running already
+    │   ├── JobBusy              ... because it is running already
+    │   │   └── JobSent          ... or will be, as soon as a worker takes it up
+    │   ├── JobLost              ... because another process may run it by now
+    │   └── QueueError           ... because the workers' queue took no message
     └── ContainerError           a container is not there for us
         ├── ContainerUnknown     no such container has opted in
         ├── ContainerInUse       it is not put to sleep: somebody needs it
@@ -109,6 +112,18 @@ class SyncError(DrawbridgeError):
 
 class JobBusy(SyncError):
     """Raised when a sync job is running already, here or in another process."""
+
+
+class JobSent(JobBusy):
+    """Raised in place of an outcome when a message about the job waits for a worker."""
+
+
+class JobLost(SyncError):
+    """Raised in a run that lost its right to the job; what it had not committed is void."""
+
+
+class QueueError(SyncError):
+    """Raised when the queue of the workers took no message."""
 
 
 class ContainerError(DrawbridgeError):

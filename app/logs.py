@@ -11,6 +11,11 @@ import structlog
 
 from app.config import LogSettings
 
+_NOISY = (
+    "uvicorn", "uvicorn.error", "uvicorn.access", "pymongo", "docker", "urllib3", "celery", "kombu",
+)  # fmt: skip
+"""Libraries whose news is none to an operator; their warnings are."""
+
 
 def configure_logging(settings: LogSettings) -> None:
     """Set up structlog and the standard library's logging alike, writing to standard error.
@@ -48,7 +53,7 @@ def configure_logging(settings: LogSettings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
-    for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access", "pymongo", "docker", "urllib3"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 

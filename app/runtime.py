@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -16,18 +16,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app import __version__
-from app.cache.batch_fetch import BatchFetch
-from app.cache.fetches import Fetch
-from app.cache.freshness import Policies
+from app.answering import SHARE_OF_VARIANTS, open_store, response_cache, store_gate
+from app.archive import Archive, open_archive
 from app.cache.gate import OpenGate, StoreGate
-from app.cache.key import RequestKey
-from app.cache.memory import MemoryTier
 from app.cache.purges import Purge
+from app.cache.recorded import Recorded
 from app.cache.response_cache import ResponseCache
-from app.cache.sqlite import SqliteStore
 from app.cache.store import ResponseStore
 from app.cache.variants import Variants
-from app.config import CacheSettings, FrontSettings, Settings, UpstreamSettings
+from app.config import FrontSettings, Settings, UpstreamSettings
 from app.containers.books import Books, Observers
 from app.containers.engine import Engine
 from app.containers.fleet import Fleet
@@ -37,32 +34,25 @@ from app.containers.memory_guard import MemoryGuard
 from app.containers.policy import FleetPolicy
 from app.errors import SettingsError, StoreError
 from app.kingdom.catalogue import Catalogue
-from app.kingdom.operation import Freshness
 from app.membership import Membership, purge_everywhere
 from app.metrics import Metrics, WorkerPlace
 from app.middleware.client_address import Networks, parse_networks
 from app.middleware.quota import ClientQuotas, parse_limits
 from app.proxy.forward import Forwarder
-from app.records.change import ChangeLog
-from app.records.schema import MIGRATIONS
-from app.records.sqlite import SqliteRecords
-from app.records.sqlite_changes import SqliteChangeLog
-from app.records.store import RecordStore
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
-from app.storage.sqlite_file import SqliteFile
+from app.sync.proof import Proof
+from app.sync.runner import Lease, Runner
 from app.upkeep import Upkeep, open_upkeep, polite_source
-from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
+from app.upstream.client import UpstreamClient
+from app.workforce import by_workers, job_lease
 
 if TYPE_CHECKING:
+    from app.coordination.link import RedisLink
     from app.coordination.meeting import Meeting
     from app.coordination.together import Together
 
 _log = structlog.get_logger(__name__)
-_SHARE_OF_VARIANTS = 4
-"""One part in so many of the memory tier is for encoded bodies, which are a fifth in size."""
-_SHARE_OF_ROWS = 8
-"""One part in so many is for the rows of look-ups: 4,000 whole heroes of 16 MB."""
 USER_AGENT = f"drawbridge/{__version__} (caching gateway for EstFor Kingdom)"
 
 
@@ -80,12 +70,13 @@ class Runtime:
     cache: ResponseCache
     variants: Variants
     upkeep: Upkeep
-    """The records of the kingdom, which live where the answers do, and the jobs."""
+    """The jobs that keep it fresh."""
     purge: Callable[[Purge], None]
     """Forgets answers, here and in the other gateways."""
     forwarder: Forwarder
     """The way to what containers serve."""
-    changes: ChangeLog
+    archive: Archive
+    """What is kept of the kingdom."""
     changes_gate: StoreGate
     """The way to the log of changes, which may live in a Redis that sleeps."""
     quotas: ClientQuotas | None
@@ -121,19 +112,22 @@ async def open_runtime(
         gate = store_gate(settings, fleet, store)
         if settings.mongodb_uri is not None and fleet.provider(store.name) is None:
             await _greet(store)
+        redis_gate = open_redis_gate(settings, fleet, meeting)
         together = meeting.together if meeting else None
         upstream = await parts.enter_async_context(upstream_client(settings, metrics, together))
-        cache = response_cache(settings, store, gate, upstream, metrics, together)
+        link = meeting.link if meeting else None
+        archive = await parts.enter_async_context(
+            open_archive(settings, gate, link, realm(settings), served=True)
+        )
+        recorded = Recorded(archive.shelf.snapshot)
+        cache = response_cache(settings, store, gate, upstream, metrics, together, recorded)
         parts.push_async_callback(cache.aclose)
         variants = Variants(
-            settings.cache_memory_size // _SHARE_OF_VARIANTS,
+            settings.cache_memory_size // SHARE_OF_VARIANTS,
             wanted=lambda entry: cache.memory.look(entry.key) is entry,
         )
         parts.push_async_callback(variants.aclose)
-        changes, changes_gate = change_log(settings, meeting, fleet)
-        parts.push_async_callback(changes.aclose)
         if meeting is not None:
-            meeting.link.door = changes_gate
             await join(meeting, Membership(cache, upstream, time.time), fleet, quotas, parts)
         silence = settings.container_silent_timeout
         forwarder = await parts.enter_async_context(Forwarder(silence=silence))
@@ -144,7 +138,9 @@ async def open_runtime(
         metrics.observe_states(states)
         # One of several workers is enough, and another one takes its place.
         scheduled = worker is None or worker.number == 0
-        upkeep = await keep_up(settings, upstream, gate, metrics, parts, scheduled)
+        upkeep = await parts.enter_async_context(
+            keep_up(settings, archive, upstream, gate, fleet, meeting, metrics, scheduled=scheduled)
+        )
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
@@ -158,8 +154,8 @@ async def open_runtime(
             upkeep=upkeep,
             purge=purge_everywhere(cache, together),
             forwarder=forwarder,
-            changes=changes,
-            changes_gate=changes_gate,
+            archive=archive,
+            changes_gate=redis_gate,
             quotas=quotas,
             trusted=trusted,
             uptime=lambda: time.monotonic() - began,
@@ -201,43 +197,6 @@ def upstream_client(
         observer=metrics,
         on_pause=None if together is None else together.tell_pause,
     )
-
-
-def response_cache(
-    settings: Settings,
-    store: ResponseStore,
-    gate: StoreGate,
-    upstream: UpstreamClient,
-    metrics: Metrics,
-    together: Together | None,
-) -> ResponseCache:
-    """The cache, with what the encoded bodies and the rows of look-ups leave of the memory."""
-    encoded = settings.cache_memory_size // _SHARE_OF_VARIANTS
-    rows = settings.cache_memory_size // _SHARE_OF_ROWS
-    fetch = BatchFetch(
-        ask(upstream),
-        policies=policies(settings),
-        memory_bytes=rows,
-        patience=settings.upstream_timeout,
-        not_before=lambda key: cache.purges.latest(key),  # noqa: PLW0108 - it is made below
-        wall=time.time,
-        clock=time.monotonic,
-    )
-    cache = ResponseCache(
-        memory=MemoryTier(settings.cache_memory_size - encoded - rows),
-        store=store,
-        gate=gate,
-        fetch=fetch,
-        policies=policies(settings),
-        queue_size=settings.store_queue_size,
-        wall=time.time,
-        clock=time.monotonic,
-        flights=None if together is None else together.flights,
-        # A moment longer than the client's own limit, whose error says more.
-        patience=settings.upstream_timeout + 1.0,
-        disbelieved=lambda key: metrics.failed(key.operation.name, "implausible-emptied"),
-    )
-    return cache
 
 
 def client_rules(settings: FrontSettings) -> tuple[ClientQuotas | None, Networks]:
@@ -289,6 +248,77 @@ async def join(
         await parts.enter_async_context(SharedQuotas(quotas, link.redis, enter=link.door.enter))
 
 
+def open_redis_gate(settings: Settings, fleet: Fleet, meeting: Meeting | None) -> StoreGate:
+    """The way to the Redis where processes meet, which may sleep; from now on they go that way."""
+    if meeting is None:
+        return OpenGate()
+    gate = ContainerGate(fleet, "redis", within=settings.container_startup_timeout)
+    meeting.link.door = gate
+    return gate
+
+
+def keep_up(
+    settings: Settings,
+    archive: Archive,
+    upstream: UpstreamClient,
+    gate: StoreGate,
+    fleet: Fleet,
+    meeting: Meeting | None,
+    metrics: Metrics,
+    *,
+    scheduled: bool,
+) -> AbstractAsyncContextManager[Upkeep]:
+    """What keeps ``archive`` fresh; where it is ``scheduled``, by itself while it is open."""
+    source = polite_source(settings, upstream)
+    return open_upkeep(
+        settings,
+        archive.records,
+        source,
+        awake=gate.open,
+        questions=metrics.questions,
+        scheduled=scheduled,
+        publish=archive.publish,
+        prove=Proof(source, archive.records, time.time).prove,
+        lease=job_lease(meeting, realm(settings)),
+        through=by_workers(settings, realm(settings), fleet, meeting, gate),
+    )
+
+
+@asynccontextmanager
+async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
+    """Only what a worker needs to run jobs, by the right of ``lease``; see ``Runner``.
+
+    Nothing here wakes or stops a container: the gateways keep up what workers need.
+    """
+    async with AsyncExitStack() as parts:
+        link = await _plain_link(settings, parts)
+        archive = await parts.enter_async_context(
+            open_archive(settings, OpenGate(), link, realm(settings), served=False)
+        )
+        upstream = await parts.enter_async_context(upstream_client(settings, Metrics(None), None))
+        source = polite_source(settings, upstream)
+        upkeep = open_upkeep(
+            settings,
+            archive.records,
+            source,
+            awake=OpenGate().open,
+            questions=lambda: 0.0,
+            scheduled=False,
+            publish=archive.publish,
+            prove=Proof(source, archive.records, time.time).prove,
+            lease=lease,
+        )
+        yield (await parts.enter_async_context(upkeep)).runner
+
+
+async def _plain_link(settings: Settings, parts: AsyncExitStack) -> RedisLink | None:
+    if settings.redis_url is None:
+        return None
+    from app.coordination.meeting import open_link  # noqa: PLC0415
+
+    return await parts.enter_async_context(open_link(settings.redis_url.get_secret_value()))
+
+
 async def _greet(store: ResponseStore) -> None:
     """Say at the start if a database that nobody will wake is not there; go on all the same."""
     try:
@@ -299,112 +329,3 @@ async def _greet(store: ResponseStore) -> None:
             reason=str(error),
             advice="check MONGODB_URI, or label its container drawbridge.provides=mongodb",
         )
-
-
-def open_store(settings: Settings) -> ResponseStore:
-    """The response store that the settings ask for; nothing is connected yet."""
-    if settings.mongodb_uri is None:
-        return SqliteStore(settings.data_dir / "responses.sqlite3")
-    # Imported only where it is used: the driver takes 7 MB.
-    from app.cache.mongo import MongoStore  # noqa: PLC0415
-
-    return MongoStore(
-        settings.mongodb_uri.get_secret_value(),
-        settings.mongodb_database,
-        timeout=settings.mongodb_timeout,
-    )
-
-
-def open_records(settings: Settings, gate: StoreGate) -> RecordStore:
-    """The record store that the settings ask for, behind ``gate``; nothing is connected yet."""
-    if settings.mongodb_uri is None:
-        file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
-        return SqliteRecords(file, wall=time.time)
-    # Imported only where they are used, as for the answers.
-    from app.records.mongo import MongoRecords  # noqa: PLC0415
-    from app.storage.mongo_link import MongoLink  # noqa: PLC0415
-
-    uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
-    link = MongoLink(uri, database, timeout=settings.mongodb_timeout)
-    if isinstance(gate, ContainerGate):
-        gate.watch(shut=link.disconnect)
-    return MongoRecords(link, wall=time.time)
-
-
-async def keep_up(
-    settings: Settings,
-    upstream: UpstreamClient,
-    gate: StoreGate,
-    metrics: Metrics,
-    parts: AsyncExitStack,
-    scheduled: bool,
-) -> Upkeep:
-    """The records, and what keeps them fresh; where it is ``scheduled``, by itself from now on."""
-    records = open_records(settings, gate)
-    parts.push_async_callback(records.aclose)
-    return await parts.enter_async_context(
-        open_upkeep(
-            settings,
-            records,
-            polite_source(settings, upstream),
-            awake=gate.open,
-            questions=metrics.questions,
-            scheduled=scheduled,
-        )
-    )
-
-
-def change_log(
-    settings: Settings, meeting: Meeting | None, fleet: Fleet
-) -> tuple[ChangeLog, StoreGate]:
-    """The log of changes, in the Redis where processes meet or else in a file; and the way there.
-
-    Nothing is connected yet.
-    """
-    if meeting is None:
-        file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
-        return SqliteChangeLog(file), OpenGate()
-    # Imported only where it is used, as the meeting place is.
-    from app.coordination.change_stream import RedisChangeLog  # noqa: PLC0415
-
-    gate = ContainerGate(fleet, "redis", within=settings.container_startup_timeout)
-    return RedisChangeLog(meeting.link, f"{realm(settings)}:changes"), gate
-
-
-def store_gate(settings: Settings, fleet: Fleet, store: ResponseStore) -> StoreGate:
-    """The way to the store: through the container that provides it, if it is one that may sleep."""
-    if settings.mongodb_uri is None:
-        return OpenGate()
-    gate = ContainerGate(fleet, "mongodb", within=settings.container_startup_timeout)
-    gate.watch(shut=store.disconnect)
-    return gate
-
-
-def policies(settings: CacheSettings) -> Policies:
-    """How long answers are good for, from the settings."""
-    fresh = {
-        Freshness.STATIC: settings.cache_ttl_static,
-        Freshness.SLOW: settings.cache_ttl_slow,
-        Freshness.LIVE: settings.cache_ttl_live,
-        Freshness.INSTANT: settings.cache_ttl_instant,
-    }
-    return Policies(fresh, settings.cache_ttl_negative, settings.cache_stale_if_error)
-
-
-def ask(upstream: UpstreamClient) -> Fetch:
-    """The cache's way to the upstream: a canonical key becomes a call."""
-
-    async def fetch(key: RequestKey, *, background: bool) -> UpstreamAnswer:
-        return await upstream.fetch(
-            UpstreamRequest(
-                method=key.operation.method,
-                target=key.target,
-                body=key.body,
-                envelope=key.operation.envelope,
-                repeatable=True,
-                label=key.operation.name,
-            ),
-            background=background,
-        )
-
-    return fetch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +21,7 @@ from app.sync.job import JOBS
 from app.sync.lease import LocalLease
 from app.sync.run import Prove, Publish
 from app.sync.runner import Awake, Lease, Runner, SyncObserver
-from app.sync.scheduler import Scheduler
+from app.sync.scheduler import Runs, Scheduler
 from app.sync.source import Answer, PoliteSource, Source
 from app.upstream.client import UpstreamClient, UpstreamRequest
 
@@ -66,6 +66,10 @@ class LastUse:
         return self._at
 
 
+Through = Callable[[Runner], AbstractAsyncContextManager[Runs]]
+"""Puts something else in the runner's place behind the schedule: workers, say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upkeep:
     """What runs jobs here, and what they keep.
@@ -90,12 +94,14 @@ async def open_upkeep(
     publish: Publish | None = None,
     prove: Prove | None = None,
     lease: Lease | None = None,
+    through: Through | None = None,
     observer: SyncObserver | None = None,
 ) -> AsyncIterator[Upkeep]:
     """A runner and, if the settings want it and it is ``scheduled`` here, the embedded schedule.
 
     Leaving stops what runs. ``questions`` counts what the gateway was asked. Without ``publish``
-    nobody is told what changed; without ``prove`` nothing is proved.
+    nobody is told what changed; without ``prove`` nothing is proved; without ``through`` what is
+    due is run here.
     """
     runner = Runner(
         records,
@@ -112,14 +118,17 @@ async def open_upkeep(
     if not (settings.sync_enabled and scheduled):
         yield Upkeep(records, runner, None)
         return
-    async with Scheduler(
-        runner,
-        list(JOBS.values()),
-        last_used=LastUse(questions, time.time),
-        wall=time.time,
-        # It spreads gateways over time and guards nothing.
-        jitter=random.random(),  # noqa: S311  # nosec B311
-    ) as scheduler:
+    async with (
+        through(runner) if through else nullcontext(runner) as runs,
+        Scheduler(
+            runs,
+            list(JOBS.values()),
+            last_used=LastUse(questions, time.time),
+            wall=time.time,
+            # It spreads gateways over time and guards nothing.
+            jitter=random.random(),  # noqa: S311  # nosec B311
+        ) as scheduler,
+    ):
         yield Upkeep(records, runner, scheduler)
 
 

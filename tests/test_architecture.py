@@ -23,12 +23,12 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for floor in (
         "__main__",
         "cli",
-        "demo doctor workers cli_containers",
-        "main tasks",
+        "demo doctor workers cli_containers cli_jobs",
+        "main tasks beat",
         "routers",
         "runtime fast_hits",
-        "middleware",
-        "serving remote terminal state_gauges shared_states membership upkeep",
+        "middleware workforce archive answering",
+        "serving remote terminal state_gauges shared_states membership upkeep job_queue dispatch",
         "cache upstream containers coordination sync sandbox proxy",
         "records logs metrics tracing",
         "kingdom config storage",
@@ -52,8 +52,10 @@ EDGES = {
     "sqlite3": ("app/storage/sqlite_connections.py",),
     # The quotas are shared through a client that is handed to them.
     "redis": ("app/coordination/link.py", "app/middleware/shared_quota.py"),
-    "celery": ("app/tasks.py",),
-    "typer": ("app/cli.py", "app/cli_containers.py", "app/terminal.py"),
+    # A gateway sends messages without knowing any task; each is loaded only where it is used.
+    "celery": ("app/job_queue.py", "app/tasks.py", "app/beat.py"),
+    "kombu": ("app/job_queue.py",),
+    "typer": ("app/cli.py", "app/cli_containers.py", "app/cli_jobs.py", "app/terminal.py"),
     # The fast way is a subclass of uvicorn's protocol: nobody else knows the inside of that.
     "uvicorn": ("app/serving.py", "app/fast_hits.py"),
 }

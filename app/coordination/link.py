@@ -89,17 +89,6 @@ class Away(Exception):
     """Raised when Redis cannot be asked now; each process works by itself then."""
 
 
-async def _cancellable(ask: Callable[[], Awaitable[T]]) -> T:
-    """The client loses a cancellation that comes while it connects or gives a connection back:
-    whoever waits for the end of its task would wait for ever."""
-    task = asyncio.current_task()
-    before = 0 if task is None else task.cancelling()
-    answer = await ask()
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
-    return answer
-
-
 class RedisLink:
     """Calls to one Redis; ``clock`` is monotonic. ``redis`` is closed by whoever made it."""
 
@@ -125,13 +114,16 @@ class RedisLink:
             raise Away("it is asleep")
         if self._clock() < self._rests_until:
             raise Away("it was away a moment ago")
+        cancelled = _cancellations()
         async with self._turns:
             try:
                 async with patience(PATIENCE):
-                    answer = await _cancellable(ask)
+                    answer = await ask()
             except FAILURES as error:
+                _pass_on(cancelled)
                 self._note_away(str(error) or f"no answer within {PATIENCE:g} s")
                 raise Away(str(error)) from None
+        _pass_on(cancelled)
         self._note_back()
         return answer
 
@@ -150,3 +142,15 @@ class RedisLink:
         if self.is_away:
             self.is_away = False
             _log.info("redis is back: processes work together again")
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
+def _pass_on(before: int) -> None:
+    """Raise what the client swallowed: it drops a cancellation that comes while it connects or
+    gives a connection back, and whoever waits for the end of its task would wait for ever."""
+    if _cancellations() > before:
+        raise asyncio.CancelledError

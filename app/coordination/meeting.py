@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from app.coordination.job_lease import JobLeases
 from app.coordination.link import OpenDoor, RedisLink, connect
 from app.coordination.rights import StopRights
 from app.coordination.together import Together
@@ -37,3 +38,19 @@ async def open_meeting(url: str, realm: str) -> AsyncIterator[Meeting]:
         finally:
             await meeting.rights.aclose()
             await meeting.together.aclose()
+
+
+@asynccontextmanager
+async def open_link(url: str) -> AsyncIterator[RedisLink]:
+    """The way to a Redis that is always up, as far as we know. Nothing is connected yet."""
+    async with connect(url) as redis:
+        yield RedisLink(redis, OpenDoor(), time.monotonic)
+
+
+@asynccontextmanager
+async def open_job_leases(url: str, realm: str) -> AsyncIterator[JobLeases]:
+    """What those agree on who run jobs and have nothing else to do with each other: workers, and
+    whoever sends them messages.
+    """
+    async with open_link(url) as link:
+        yield JobLeases(link, realm=realm)

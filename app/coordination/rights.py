@@ -12,7 +12,6 @@ taken; the other first takes the right, and then counts. Whichever is later sees
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ from typing import Any, Protocol
 
 from app.coordination.company import Company
 from app.coordination.errands import Errands
-from app.coordination.link import RENEW, Away, RedisLink
+from app.coordination.lease import Lease
+from app.coordination.link import Away, RedisLink
 from app.coordination.news import News
 from app.waiting import set_within
 
@@ -33,13 +33,6 @@ LOOK_AGAIN = 0.25
 _PREFIX = "drawbridge:containers"
 _MOST = 64
 """Answers under way at once; who gets none is not allowed to stop anything."""
-
-_GIVE_BACK = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  redis.call('DEL', KEYS[1])
-end
-redis.call('PUBLISH', ARGV[2], ARGV[3])
-"""
 
 
 class Gateway(Protocol):
@@ -256,68 +249,36 @@ class StopRight:
         self, link: RedisLink, key: str, token: str, channel: str, container_id: str
     ) -> None:
         self._link = link
-        self._key = key
         self._channel = channel
         self._container_id = container_id
-        self._token = token
-        self._renewing: asyncio.Task[None] | None = None
-        self._ours_until = -math.inf
-        self._renew = link.redis.register_script(RENEW)
-        self._return = link.redis.register_script(_GIVE_BACK)
+        self._lease = Lease(link, key, seconds=LEASE, token=token)
 
     @property
     def holds(self) -> bool:
         """Whether it is ours still, and for another moment."""
-        return asyncio.get_running_loop().time() < self._ours_until
+        return self._lease.holds
 
     async def take(self) -> bool:
         """Whether it is ours now. Raises ``Away``."""
-        until = _soon()
-        milliseconds = int(LEASE * 1000)
-        taken = await self._link.look(
-            lambda: self._link.redis.set(self._key, self._token, nx=True, px=milliseconds)
-        )
-        if taken:
-            self._ours_until = until
-            self._renewing = asyncio.create_task(self._stay(), name="right to stop")
-        return bool(taken)
+        return await self._lease.take()
 
     def let_run_out(self) -> None:
         """Renew it no more."""
-        if self._renewing is not None:
-            self._renewing.cancel()
+        self._lease.let_run_out()
 
     async def give_back(self) -> None:
         """Have the others look for themselves; if Redis is away, in some seconds."""
-        if self._renewing is None:
+        if not await self._lease.give_back():
             return
-        self._renewing.cancel()
-        await asyncio.gather(self._renewing, return_exceptions=True)
-        arguments = [self._token, self._channel, f"given-back {self._container_id}"]
+        told = f"given-back {self._container_id}"
         try:
-            await self._link.look(lambda: self._return([self._key], arguments))
+            await self._link.look(lambda: self._link.redis.publish(self._channel, told))
         except Away:
             return
-
-    async def _stay(self) -> None:
-        arguments: list[str | int] = [self._token, int(LEASE * 1000)]
-        while True:
-            await asyncio.sleep(LEASE / 5)
-            until = _soon()
-            try:
-                renewed = await self._link.look(lambda: self._renew([self._key], arguments))
-            except Away:
-                continue
-            self._ours_until = until if renewed else -math.inf
 
 
 def _key(container_id: str) -> str:
     return f"{_PREFIX}:stop:{container_id}"
-
-
-def _soon() -> float:
-    """When a lease that begins now is nearly over."""
-    return asyncio.get_running_loop().time() + LEASE * 0.8
 
 
 class _Quiet:

@@ -73,7 +73,7 @@ class AskedPage(Asked):
 def changes_routes(runtime: Runtime, rules: StreamRules | None = None) -> APIRouter:
     """``/v1/changes`` and the stream of them."""
     router = APIRouter(prefix="/v1", tags=["Drawbridge"])
-    log, tail = runtime.changes, Tail(runtime.changes, _event)
+    log, tail = runtime.archive.changes, Tail(runtime.archive.changes, _event)
     streams = EventStreams(runtime.stopping, rules or StreamRules())
 
     @router.get("/changes", summary="What was added, changed and removed, page by page")

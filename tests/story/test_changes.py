@@ -52,7 +52,8 @@ async def gateway(
     async with open_runtime(settings) as plain, connect(f"redis://127.0.0.1:{port}/0") as redis:
         gate = ContainerGate(fleet, "redis", within=20)
         log = RedisChangeLog(RedisLink(redis, gate, time.monotonic), "test:changes")
-        runtime = replace(plain, changes=log, changes_gate=gate)
+        archive = replace(plain.archive, changes=log)
+        runtime = replace(plain, archive=archive, changes_gate=gate)
         listening = bind("127.0.0.1", 0)
         async with (
             beside(listening, create_app(runtime), on_stop=runtime.stopping.set),

@@ -1,0 +1,85 @@
+"""What is kept of the kingdom, put together: its rows, what changed, and values over time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.cache.gate import StoreGate
+from app.config import StoreSettings
+from app.containers.gate import ContainerGate
+from app.records.change import ChangeLog
+from app.records.schema import MIGRATIONS
+from app.records.shelf import Shelf
+from app.records.sqlite import SqliteRecords
+from app.records.sqlite_changes import SqliteChangeLog
+from app.records.store import RecordStore
+from app.storage.sqlite_file import SqliteFile
+from app.sync.publisher import Publisher
+
+if TYPE_CHECKING:
+    from app.coordination.link import RedisLink
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """``records`` live where the answers do, behind the same gate; ``changes`` where processes
+    meet, if they do."""
+
+    records: RecordStore
+    shelf: Shelf
+    """What of the records is in memory, to answer from."""
+    changes: ChangeLog
+    publisher: Publisher
+
+    async def publish(self, collection: str) -> int:
+        """A draft was committed: have it served, and tell what changed. See ``Publisher``."""
+        self.shelf.notice(collection)
+        return await self.publisher.publish(collection)
+
+
+@asynccontextmanager
+async def open_archive(
+    settings: StoreSettings, gate: StoreGate, link: RedisLink | None, realm: str, *, served: bool
+) -> AsyncIterator[Archive]:
+    """Nothing is connected yet, and whatever sleeps is left asleep.
+
+    ``realm`` is what keys in Redis begin with; ``served``: questions are answered from it here.
+    """
+    async with AsyncExitStack() as parts:
+        file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
+        parts.push_async_callback(file.aclose)
+        records = _records(settings, gate, file)
+        parts.push_async_callback(records.aclose)
+        changes = _changes(link, realm, file)
+        parts.push_async_callback(changes.aclose)
+        shelf = Shelf(records, lambda: gate.is_open)
+        if served:
+            await parts.enter_async_context(shelf)
+        yield Archive(records, shelf, changes, Publisher(records, changes))
+
+
+def _records(settings: StoreSettings, gate: StoreGate, file: SqliteFile) -> RecordStore:
+    if settings.mongodb_uri is None:
+        return SqliteRecords(file, wall=time.time)
+    # Imported only where they are used: the driver takes 7 MB.
+    from app.records.mongo import MongoRecords  # noqa: PLC0415
+    from app.storage.mongo_link import MongoLink  # noqa: PLC0415
+
+    uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
+    link = MongoLink(uri, database, timeout=settings.mongodb_timeout)
+    if isinstance(gate, ContainerGate):
+        gate.watch(shut=link.disconnect)
+    return MongoRecords(link, wall=time.time)
+
+
+def _changes(link: RedisLink | None, realm: str, file: SqliteFile) -> ChangeLog:
+    if link is None:
+        return SqliteChangeLog(file)
+    # The client takes 6 MB, and most gateways have no Redis.
+    from app.coordination.change_stream import RedisChangeLog  # noqa: PLC0415
+
+    return RedisChangeLog(link, f"{realm}:changes")

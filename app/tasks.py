@@ -1,0 +1,123 @@
+"""What workers do: the one task, the worker around it, and how a job ends with its worker.
+
+A worker's main process takes messages; a process of its pool runs the job in an event loop of its
+own, with parts that are opened for it and closed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import structlog
+import uvloop
+from celery import Celery, signals
+from celery.exceptions import Reject
+from celery.worker import state as worker_state
+
+from app.config import Settings
+from app.coordination.job_lease import LEASE
+from app.coordination.meeting import open_job_leases
+from app.job_queue import HARD_LIMIT, TASK, celery_app
+from app.runtime import open_sync, realm
+from app.sync.errand import Errand, fulfil
+
+_log = structlog.get_logger(__name__)
+GRACE = 5.0
+"""Seconds that a job has to end by itself when its worker is stopped; then it is given back."""
+
+PATIENCE = 1.5 * LEASE
+"""Seconds after which the right to a job is not that of a process that is dead."""
+
+Perform = Callable[[Settings, Errand], Awaitable[Mapping[str, Any]]]
+"""Carries out an errand; what it returns is kept where there is a result backend."""
+
+
+async def perform(settings: Settings, errand: Errand) -> dict[str, Any]:
+    """Open what a job needs, run it if it is still wanted, and close everything again."""
+    if settings.broker is None:
+        raise ValueError("there is no broker")
+    broker = settings.broker.get_secret_value()
+    async with open_job_leases(broker, realm(settings)) as leases:
+        try:
+            async with open_sync(settings, leases.lease) as runner:
+                outcome = await fulfil(errand, runner, patience=PATIENCE)
+        finally:
+            await leases.answered(errand.job)
+    return {"job": errand.job, "outcome": outcome.value}
+
+
+def make_celery(
+    settings: Settings, perform: Perform = perform, *, hard_limit: float = HARD_LIMIT
+) -> Celery:
+    """The application with its task: what a worker runs. Raises ``ValueError`` without a broker."""
+    app = celery_app(settings, realm(settings), hard_limit=hard_limit)
+
+    @app.task(name=TASK)
+    def sync(**wish: Any) -> Mapping[str, Any]:
+        try:
+            errand = Errand(**wish)
+        except (TypeError, ValueError) as error:
+            # Of another version, or not from us: nobody here can do it, now or later.
+            _log.warning("a message was refused", reason=str(error))
+            raise Reject(str(error), requeue=False) from None
+        try:
+            return uvloop.run(_until_told_to_stop(perform(settings, errand)))
+        except asyncio.CancelledError:
+            _log.info("a job is given back: its worker stops", job=errand.job)
+            raise Reject("its worker stops", requeue=True) from None
+
+    return app
+
+
+async def _until_told_to_stop(work: Awaitable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Do ``work``; cancel it some time after SIGTERM."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101  # nosec B101 - a coroutine runs in one
+    loop.add_signal_handler(signal.SIGTERM, lambda: loop.call_later(GRACE, task.cancel))
+    try:
+        return await work
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+def run_worker(app: Celery, concurrency: int, on_ready: Callable[[], None]) -> int:
+    """Take messages until SIGTERM or SIGINT; the exit code. Logging is set up already."""
+
+    def leave_the_log_alone(**_: object) -> None:
+        return
+
+    def announce(**_: object) -> None:
+        on_ready()
+
+    ends: list[str] = []
+
+    def tell_jobs(how: str, **_: object) -> None:
+        ends.append(how)
+        _tell_jobs()
+
+    signals.setup_logging.connect(leave_the_log_alone)
+    signals.worker_ready.connect(announce)
+    signals.worker_shutting_down.connect(tell_jobs)
+    worker = app.Worker(
+        concurrency=concurrency,
+        pool="prefork",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    # To Celery an end by Ctrl-C is a failure, however good its order.
+    return 0 if ends == ["Warm"] else int(worker.exitcode or 0)
+
+
+def _tell_jobs() -> None:
+    """Have every job of this worker end, or be given back."""
+    for request in tuple(worker_state.active_requests):
+        with suppress(ProcessLookupError):
+            os.kill(request.worker_pid, signal.SIGTERM)
