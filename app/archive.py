@@ -23,6 +23,8 @@ from app.sync.publisher import Publisher
 if TYPE_CHECKING:
     from app.coordination.link import RedisLink
 
+_PATIENT = 10.0
+"""Seconds: jobs write a thousand rows in one call, and nobody waits for them."""
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -52,9 +54,9 @@ async def open_archive(
     async with AsyncExitStack() as parts:
         file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
         parts.push_async_callback(file.aclose)
-        records = _records(settings, gate, file)
+        records = _records(settings, gate, file.share())
         parts.push_async_callback(records.aclose)
-        changes = _changes(link, realm, file)
+        changes = _changes(link, realm, file.share())
         parts.push_async_callback(changes.aclose)
         shelf = Shelf(records, lambda: gate.is_open)
         if served:
@@ -70,7 +72,7 @@ def _records(settings: StoreSettings, gate: StoreGate, file: SqliteFile) -> Reco
     from app.storage.mongo_link import MongoLink  # noqa: PLC0415
 
     uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
-    link = MongoLink(uri, database, timeout=settings.mongodb_timeout)
+    link = MongoLink(uri, database, timeout=max(settings.mongodb_timeout, _PATIENT))
     if isinstance(gate, ContainerGate):
         gate.watch(shut=link.disconnect)
     return MongoRecords(link, wall=time.time)
