@@ -43,6 +43,8 @@ QUIET_SECONDS = 300.0
 """A stream that says nothing for so long is renewed: it may be dead without our knowing."""
 ECHO_SECONDS = 5.0
 """The longest that an event may be late."""
+LOOKS = 5
+"""How often a container is looked at for one event, should each look be overtaken."""
 FORGET_SECONDS = 600.0
 """A container that was removed is shown as missing for so long."""
 
@@ -218,9 +220,16 @@ class EngineLink:
             del self._conductor.members[member.name]
 
     async def _look(self, member: Member) -> None:
-        observation = await self._observe(member)
-        if observation is not None:
+        """Ask until the answer is about the present state: one that was overtaken by another state
+        counts for nothing, and no further event would make us look."""
+        for _ in range(LOOKS):
+            observation = await self._observe(member)
+            if observation is None:
+                return
+            overtaken = observation.asked_at < member.life.since
             self._conductor.apply(member, observation)
+            if not overtaken:
+                return
 
     async def _observe(self, member: Member) -> Seen | None:
         """Ask the engine about one container, unless a worker is busy with it."""

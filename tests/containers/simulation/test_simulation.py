@@ -84,6 +84,11 @@ def test_one_who_comes_during_a_stop_lets_nobody_through() -> None:
     assert stages[0].at < lives[2].at < stages[1].at, "it came during the stop"
 
 
+def test_one_that_dies_while_it_drains_is_not_taken_for_awake() -> None:
+    """Seed 301645 as it was found: the answer is overtaken by a need, and has to be asked anew."""
+    assert not play(draw(301645, "by hand")).wrong
+
+
 def test_fewer_steps_are_the_beginning_of_the_same_schedule() -> None:
     plan = next(plan for plan in map(draw, range(50)) if len(plan.happenings) > 5)
     whole, part = play(plan), play(plan.first(3))
