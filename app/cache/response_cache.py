@@ -154,7 +154,8 @@ class ResponseCache:
         outcome = self.peek(key)
         if outcome is not None:
             return outcome
-        known = await self._known(key, self._lookup.at_once)
+        # While the store was looked at, somebody else may have fetched it.
+        known = await self._known(key, self._lookup.at_once) or self.peek(key)
         if known and known.judgement.verdict in (Verdict.FRESH, Verdict.GRACE):
             self.memory.put(known.entry)
             if known.judgement.verdict is Verdict.GRACE:

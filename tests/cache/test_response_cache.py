@@ -103,6 +103,22 @@ async def test_any_number_of_askers_cost_one_call(kitchen: Kitchen) -> None:
     assert sum(not outcome.collapsed for outcome in outcomes) == 1
 
 
+async def test_what_came_while_the_store_was_waited_for_is_not_fetched_again(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(kitchen.store, "get", never)
+    monkeypatch.setattr("app.cache.store_lookup.PATIENCE", 0.1)
+    first = asyncio.create_task(kitchen.cache.answer(PLAYERS))
+    await asyncio.sleep(0.05)
+    second = asyncio.create_task(kitchen.cache.answer(PLAYERS))
+    assert (await first).source is Source.UPSTREAM
+    assert (await second).source is Source.MEMORY
+    assert len(kitchen.upstream.asked) == 1
+
+
 async def test_a_disconnect_cancels_nothing(kitchen: Kitchen) -> None:
     kitchen.upstream.flowing.clear()
     asker = asyncio.create_task(kitchen.cache.answer(PLAYERS))
