@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -135,19 +135,8 @@ async def open_runtime(
         parts.push_async_callback(records.aclose)
         # One of several workers is enough, and another one takes its place.
         scheduled = worker is None or worker.number == 0
-        source = polite_source(settings, upstream)
-        upkeep = await parts.enter_async_context(
-            open_upkeep(
-                settings,
-                records,
-                source,
-                awake=gate.open,
-                questions=metrics.questions,
-                scheduled=scheduled,
-                lease=job_lease(meeting, realm(settings)),
-                through=by_workers(settings, realm(settings), fleet, meeting, gate),
-            )
-        )
+        keeping = keep_up(settings, records, upstream, gate, metrics, fleet, meeting, scheduled)
+        upkeep = await parts.enter_async_context(keeping)
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
@@ -303,16 +292,12 @@ async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
             settings,
             records,
             polite_source(settings, upstream),
-            awake=_always_up,
+            awake=OpenGate().open,
             questions=lambda: 0.0,
             scheduled=False,
             lease=lease,
         )
         yield (await parts.enter_async_context(upkeep)).runner
-
-
-async def _always_up() -> AbstractContextManager[object]:
-    return nullcontext()
 
 
 async def _greet(store: ResponseStore) -> None:
@@ -345,6 +330,29 @@ def open_records(settings: Settings) -> RecordStore:
     """The record store that the settings ask for; nothing is connected yet."""
     file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
     return SqliteRecords(file, wall=time.time)
+
+
+def keep_up(
+    settings: Settings,
+    records: RecordStore,
+    upstream: UpstreamClient,
+    gate: StoreGate,
+    metrics: Metrics,
+    fleet: Fleet,
+    meeting: Meeting | None,
+    scheduled: bool,
+) -> AbstractAsyncContextManager[Upkeep]:
+    """What keeps ``records`` fresh; where it is ``scheduled``, by itself, here or by workers."""
+    return open_upkeep(
+        settings,
+        records,
+        polite_source(settings, upstream),
+        awake=gate.open,
+        questions=metrics.questions,
+        scheduled=scheduled,
+        lease=job_lease(meeting, realm(settings)),
+        through=by_workers(settings, realm(settings), fleet, meeting, gate),
+    )
 
 
 def store_gate(settings: Settings, fleet: Fleet, store: ResponseStore) -> StoreGate:
