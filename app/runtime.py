@@ -133,9 +133,7 @@ async def open_runtime(
         metrics.observe_states(states)
         records = open_records(settings)
         parts.push_async_callback(records.aclose)
-        # One of several workers is enough, and another one takes its place.
-        scheduled = worker is None or worker.number == 0
-        keeping = keep_up(settings, records, upstream, gate, metrics, fleet, meeting, scheduled)
+        keeping = keep_up(settings, records, upstream, gate, metrics, fleet, meeting, worker)
         upkeep = await parts.enter_async_context(keeping)
         yield Runtime(
             settings=settings,
@@ -340,16 +338,17 @@ def keep_up(
     metrics: Metrics,
     fleet: Fleet,
     meeting: Meeting | None,
-    scheduled: bool,
+    worker: WorkerPlace | None,
 ) -> AbstractAsyncContextManager[Upkeep]:
-    """What keeps ``records`` fresh; where it is ``scheduled``, by itself, here or by workers."""
+    """What keeps ``records`` fresh, by itself: here, or by workers of the queue."""
     return open_upkeep(
         settings,
         records,
         polite_source(settings, upstream),
         awake=gate.open,
         questions=metrics.questions,
-        scheduled=scheduled,
+        # One of several workers is enough, and another one takes its place.
+        scheduled=worker is None or worker.number == 0,
         lease=job_lease(meeting, realm(settings)),
         through=by_workers(settings, realm(settings), fleet, meeting, gate),
     )
