@@ -30,7 +30,7 @@ def worker(
 ) -> None:
     """Run sync jobs that gateways and beat ask for."""
     settings, _ = _set_up("a worker")
-    # Celery takes 30 MB: no other command needs it.
+    # Celery takes 10 MB: no other command needs it.
     from app.tasks import make_celery, run_worker  # noqa: PLC0415
 
     app = make_celery(settings)
