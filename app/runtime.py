@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -47,7 +47,6 @@ from app.records.store import RecordStore
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
 from app.storage.sqlite_file import SqliteFile
-from app.sync.runner import Lease, Runner
 from app.upkeep import Upkeep, open_upkeep, polite_source
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
 from app.workforce import by_workers, job_lease
@@ -77,9 +76,8 @@ class Runtime:
     store_gate: StoreGate
     cache: ResponseCache
     variants: Variants
-    records: RecordStore
-    """What the jobs keep; it lives where the answers do, behind the same gate."""
     upkeep: Upkeep
+    """The records of the kingdom, which live where the answers do, and the jobs."""
     purge: Callable[[Purge], None]
     """Forgets answers, here and in the other gateways."""
     quotas: ClientQuotas | None
@@ -131,9 +129,7 @@ async def open_runtime(
             shared = SharedStates(worker, states, TOGETHER)
             states = (await parts.enter_async_context(shared)).collect
         metrics.observe_states(states)
-        records = open_records(settings)
-        parts.push_async_callback(records.aclose)
-        keeping = keep_up(settings, records, upstream, gate, metrics, fleet, meeting, worker)
+        keeping = keep_up(settings, upstream, gate, metrics, fleet, meeting, worker)
         upkeep = await parts.enter_async_context(keeping)
         yield Runtime(
             settings=settings,
@@ -145,7 +141,6 @@ async def open_runtime(
             store_gate=gate,
             cache=cache,
             variants=variants,
-            records=records,
             upkeep=upkeep,
             purge=purge_everywhere(cache, together),
             quotas=quotas,
@@ -276,28 +271,6 @@ async def join(
         await parts.enter_async_context(SharedQuotas(quotas, link.redis, enter=link.door.enter))
 
 
-@asynccontextmanager
-async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
-    """Only what a worker needs to run jobs, by the right of ``lease``; see ``Runner``.
-
-    Nothing here wakes or stops a container: the gateways keep up what workers need.
-    """
-    async with AsyncExitStack() as parts:
-        records = open_records(settings)
-        parts.push_async_callback(records.aclose)
-        upstream = await parts.enter_async_context(upstream_client(settings, Metrics(None), None))
-        upkeep = open_upkeep(
-            settings,
-            records,
-            polite_source(settings, upstream),
-            awake=OpenGate().open,
-            questions=lambda: 0.0,
-            scheduled=False,
-            lease=lease,
-        )
-        yield (await parts.enter_async_context(upkeep)).runner
-
-
 async def _greet(store: ResponseStore) -> None:
     """Say at the start if a database that nobody will wake is not there; go on all the same."""
     try:
@@ -324,34 +297,48 @@ def open_store(settings: Settings) -> ResponseStore:
     )
 
 
-def open_records(settings: Settings) -> RecordStore:
-    """The record store that the settings ask for; nothing is connected yet."""
-    file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
-    return SqliteRecords(file, wall=time.time)
+def open_records(settings: Settings, gate: StoreGate) -> RecordStore:
+    """The record store that the settings ask for, behind ``gate``; nothing is connected yet."""
+    if settings.mongodb_uri is None:
+        file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
+        return SqliteRecords(file, wall=time.time)
+    # Imported only where they are used, as for the answers.
+    from app.records.mongo import MongoRecords  # noqa: PLC0415
+    from app.storage.mongo_link import MongoLink  # noqa: PLC0415
+
+    uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
+    link = MongoLink(uri, database, timeout=settings.mongodb_timeout)
+    if isinstance(gate, ContainerGate):
+        gate.watch(shut=link.disconnect)
+    return MongoRecords(link, wall=time.time)
 
 
-def keep_up(
+@asynccontextmanager
+async def keep_up(
     settings: Settings,
-    records: RecordStore,
     upstream: UpstreamClient,
     gate: StoreGate,
     metrics: Metrics,
     fleet: Fleet,
     meeting: Meeting | None,
     worker: WorkerPlace | None,
-) -> AbstractAsyncContextManager[Upkeep]:
-    """What keeps ``records`` fresh, by itself: here, or by workers of the queue."""
-    return open_upkeep(
-        settings,
-        records,
-        polite_source(settings, upstream),
-        awake=gate.open,
-        questions=metrics.questions,
-        # One of several workers is enough, and another one takes its place.
-        scheduled=worker is None or worker.number == 0,
-        lease=job_lease(meeting, realm(settings)),
-        through=by_workers(settings, realm(settings), fleet, meeting, gate),
-    )
+) -> AsyncIterator[Upkeep]:
+    """The records, and what keeps them fresh by itself: here, or by workers of the queue."""
+    async with AsyncExitStack() as parts:
+        records = open_records(settings, gate)
+        parts.push_async_callback(records.aclose)
+        upkeep = open_upkeep(
+            settings,
+            records,
+            polite_source(settings, upstream),
+            awake=gate.open,
+            questions=metrics.questions,
+            # One of several workers is enough, and another one takes its place.
+            scheduled=worker is None or worker.number == 0,
+            lease=job_lease(meeting, realm(settings)),
+            through=by_workers(settings, realm(settings), fleet, meeting, gate),
+        )
+        yield await parts.enter_async_context(upkeep)
 
 
 def store_gate(settings: Settings, fleet: Fleet, store: ResponseStore) -> StoreGate:

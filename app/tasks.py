@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -19,12 +19,16 @@ from celery import Celery, signals
 from celery.exceptions import Reject
 from celery.worker import state as worker_state
 
+from app.cache.gate import OpenGate
 from app.config import Settings
 from app.coordination.job_lease import LEASE
 from app.coordination.meeting import open_job_leases
 from app.job_queue import HARD_LIMIT, TASK, celery_app
-from app.runtime import open_sync, realm
+from app.metrics import Metrics
+from app.runtime import open_records, realm, upstream_client
 from app.sync.errand import Errand, fulfil
+from app.sync.runner import Lease, Runner
+from app.upkeep import open_upkeep, polite_source
 
 _log = structlog.get_logger(__name__)
 GRACE = 5.0
@@ -35,6 +39,28 @@ PATIENCE = 1.5 * LEASE
 
 Perform = Callable[[Settings, Errand], Awaitable[Mapping[str, Any]]]
 """Carries out an errand; what it returns is kept where there is a result backend."""
+
+
+@asynccontextmanager
+async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
+    """Only what a worker needs to run jobs, by the right of ``lease``; see ``Runner``.
+
+    Nothing here wakes or stops a container: the gateways keep up what workers need.
+    """
+    async with AsyncExitStack() as parts:
+        records = open_records(settings, OpenGate())
+        parts.push_async_callback(records.aclose)
+        upstream = await parts.enter_async_context(upstream_client(settings, Metrics(None), None))
+        upkeep = open_upkeep(
+            settings,
+            records,
+            polite_source(settings, upstream),
+            awake=OpenGate().open,
+            questions=lambda: 0.0,
+            scheduled=False,
+            lease=lease,
+        )
+        yield (await parts.enter_async_context(upkeep)).runner
 
 
 async def perform(settings: Settings, errand: Errand) -> dict[str, Any]:

@@ -72,8 +72,12 @@ Through = Callable[[Runner], AbstractAsyncContextManager[Runs]]
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What runs jobs here. ``scheduler``: ``None`` where they are not run by themselves."""
+    """What runs jobs here, and what they keep.
 
+    ``scheduler``: ``None`` where they are not run by themselves.
+    """
+
+    records: RecordStore
     runner: Runner
     scheduler: Scheduler | None
 
@@ -112,7 +116,7 @@ async def open_upkeep(
         most_drop=settings.sync_max_drop / 100,
     )
     if not (settings.sync_enabled and scheduled):
-        yield Upkeep(runner, None)
+        yield Upkeep(records, runner, None)
         return
     async with (
         through(runner) if through else nullcontext(runner) as runs,
@@ -125,7 +129,7 @@ async def open_upkeep(
             jitter=random.random(),  # noqa: S311  # nosec B311
         ) as scheduler,
     ):
-        yield Upkeep(runner, scheduler)
+        yield Upkeep(records, runner, scheduler)
 
 
 def _unheard(records: RecordStore) -> Publish:

@@ -42,8 +42,8 @@ EDGES = {
     # The recorder copies the live API's static data, once and by hand: it may not use the upstream
     # client, which is a room on its own floor, and needs none of what that one knows.
     "aiohttp": ("app/upstream/client.py", "app/sandbox/recorder.py"),
-    "pymongo": ("app/cache/mongo.py", "app/records/mongo.py"),
-    "bson": ("app/cache/mongo.py", "app/records/mongo.py"),
+    "pymongo": ("app/storage/mongo_link.py",),
+    "bson": ("app/storage/mongo_link.py",),
     "sqlite3": ("app/storage/sqlite_connections.py",),
     # The quotas are shared through a client that is handed to them.
     "redis": ("app/coordination/link.py", "app/middleware/shared_quota.py"),

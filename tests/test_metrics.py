@@ -120,3 +120,12 @@ def test_one_process_keeps_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     count(Metrics(), 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_questions_to_the_cache_are_counted_together() -> None:
+    metrics = Metrics()
+    assert metrics.questions() == 0
+    metrics.cache("hit", "memory")
+    metrics.cache("miss", "upstream")
+    metrics.cache("hit", "memory")
+    assert metrics.questions() == 3

@@ -23,7 +23,7 @@ from app.kingdom.catalogue import OPERATIONS
 from app.kingdom.collections import COLLECTIONS, Collection, Extent
 from app.records.schema import MIGRATIONS
 from app.records.sqlite import SqliteRecords
-from app.records.store import Generation, Version
+from app.records.store import Generation, RecordStore, Version
 from app.sandbox.options import SandboxOptions
 from app.serving import address, beside, bind
 from app.storage.sqlite_file import SqliteFile
@@ -34,9 +34,12 @@ from app.sync.source import Source
 from app.upkeep import LastUse, UpstreamSource, open_upkeep, polite_source
 from app.upstream.client import UpstreamClient, UpstreamRequest
 from tests.gateways import Told, gateway_on, upstream_of
+from tests.records.conftest import engine, mongo_database, mongo_server, store
 from tests.sandbox.serving import serving
 from tests.sync.serving_rows import NOW, Clock, source_at, upstream_at
 from tests.waiting import until
+
+__all__ = ["engine", "mongo_database", "mongo_server", "store"]
 
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 ORDERS = Job("market", (COLLECTIONS["orders"],), HOUR, HOUR)
@@ -49,7 +52,7 @@ class Kept:
 
     url: str
     clock: Clock
-    records: SqliteRecords
+    records: RecordStore
     source: Source
 
     @property
@@ -83,7 +86,14 @@ class Kept:
         return {one.id: one.raw for one in await self.versions(collection) if not one.gone}
 
     async def versions(self, collection: str) -> list[Version]:
-        return await self.records.scan(collection, after=None, limit=1_000_000)
+        found: list[Version] = []
+        while len(found) % 10_000 == 0:
+            after = found[-1].id if found else None
+            page = await self.records.scan(collection, after=after, limit=10_000)
+            found += page
+            if not page:
+                break
+        return found
 
     async def known(self, collection: str) -> Generation:
         generation = await self.records.generation(collection)
@@ -105,10 +115,15 @@ class Kept:
 
 
 @asynccontextmanager
-async def kept(folder: Path, players: int = 200) -> AsyncIterator[Kept]:
+async def kept(
+    folder: Path, players: int = 200, records: RecordStore | None = None
+) -> AsyncIterator[Kept]:
+    """Without ``records`` they are kept in ``folder``."""
     clock = Clock()
     options = SandboxOptions(players=players, clock=lambda: clock.now)
-    records = SqliteRecords(SqliteFile(folder / "records.sqlite3", MIGRATIONS), wall=clock)
+    if records is None:
+        file = SqliteFile(folder / "records.sqlite3", MIGRATIONS)
+        records = SqliteRecords(file, wall=clock)
     async with serving(options) as url, source_at(url) as source:
         yield Kept(url, clock, records, source)
     await records.aclose()
@@ -176,6 +191,30 @@ async def test_a_second_run_writes_what_changed_and_nothing_else(tmp_path: Path)
             for one in await here.versions(collection.name):
                 same = one.id in then and then[one.id].digest == one.digest
                 assert not same or one.at == (then[one.id].at if not one.gone else here.clock.now)
+
+
+async def test_either_store_keeps_what_jobs_bring(store: RecordStore, tmp_path: Path) -> None:
+    async with kept(tmp_path, records=store) as here:
+        clans = JOBS["clans"]
+        for job in (JOBS["definitions"], ITEMS, clans):
+            state = await here.runner.run(job)
+            assert (state.error, state.rows) == (None, state.changed)
+            assert (await here.runner.run(job)).changed == 0
+        for name in ("items", "territories"):
+            there = await from_upstream(here.url, COLLECTIONS[name])
+            rows = await here.rows(name)
+            assert {id_: orjson.loads(raw) for id_, raw in rows.items()} == there
+            assert (await here.known(name)).order == tuple(there)
+        before, rows = await here.known("territories"), await here.rows("territories")
+        await here.misbehave({"path": "/territories", "answer": "empty"})
+        state = await here.runner.run(clans)
+        assert state.holds["territories"]["kind"] == "emptied"
+        assert (await here.known("territories"), await here.rows("territories")) == (before, rows)
+        await here.runner.run(clans, confirm=True)
+        assert await here.rows("territories") == {}
+        await here.misbehave()
+        assert (await here.runner.run(clans)).holds == {}
+        assert await here.rows("territories") == rows
 
 
 async def test_new_raffle_entries_cost_as_few_calls_as_they_need(tmp_path: Path) -> None:

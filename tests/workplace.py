@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.cache.gate import OpenGate
 from app.config import Settings, load_settings
 from app.coordination.job_lease import JobLeases, queue_name
 from app.coordination.link import OpenDoor, RedisLink, connect
@@ -139,7 +140,7 @@ async def open_workplace(folder: Path, broker: str, **settings: str) -> AsyncIte
             link = RedisLink(redis, OpenDoor(), time.monotonic)
             leases = JobLeases(link, realm=realm(values))
             queue = JobQueue(celery_app(values, realm(values)), leases)
-            records = open_records(values)
+            records = open_records(values, OpenGate())
             try:
                 yield Workplace(folder, environment, values, link, leases, queue, records)
             finally:

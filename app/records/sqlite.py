@@ -135,7 +135,9 @@ def _course(collection: str, connection: Connection) -> Course:
     row = connection.execute(_COURSE, (collection,)).fetchone()
     if row is None:
         return Course()
-    return Course(*row[:4], voids=tuple((first, last) for first, last in json.loads(row[4])))
+    draft, number, published, pruned, voids = row
+    runs = tuple((first, last) for first, last in json.loads(voids))
+    return Course(draft, number, published, pruned, runs)
 
 
 def _step(collection: str, step: Callable[[Course], Course], connection: Connection) -> Course:

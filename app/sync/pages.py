@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 
 from app.errors import SyncError
-from app.kingdom.collections import Collection
+from app.kingdom.collections import Collection, Extent
 from app.kingdom.operation import Operation, Shape
 from app.sync import rows as pieces
 from app.sync.rows import Row
@@ -55,7 +55,7 @@ class Pages:
         most_rows: int = MOST_ROWS,
     ) -> None:
         self.calls = 0
-        """Made so far."""
+        """Answered so far."""
         self.rows = 0
         """Brought so far; one that came twice counts twice."""
         self._source = source
@@ -70,17 +70,31 @@ class Pages:
     async def read(self) -> AsyncGenerator[Page, None]:
         """Every page of every part, each part until a page of it is short.
 
-        Raises ``UpstreamError``, and ``SyncError`` if an answer is not what one may be.
+        The next page is on its way while the caller works on one, unless the caller may not want
+        it. Raises ``UpstreamError``, and ``SyncError`` if an answer is not what one may be.
         """
+        ahead = self._collection.extent is not Extent.NEWEST
         for part in self._parts():
             skip, last = 0, False
-            while not last:
-                at = self._wall()
-                answer = await self._ask(part, skip)
-                rows = await self._cut(answer)
-                last = not self._is_full(len(rows))
-                yield Page(part.name, skip == 0, last, rows, answer.content_type, at)
-                skip += len(rows)
+            coming = self._begin(part, skip)
+            try:
+                while not last:
+                    at, answer = await coming
+                    self.calls += 1
+                    rows = await self._cut(answer)
+                    last, first = not self._is_full(len(rows)), skip == 0
+                    skip += len(rows)
+                    if ahead and not last:
+                        coming = self._begin(part, skip)
+                    yield Page(part.name, first, last, rows, answer.content_type, at)
+                    if not ahead and not last:
+                        coming = self._begin(part, skip)
+            finally:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+
+    def _begin(self, part: _Part, skip: int) -> asyncio.Task[tuple[float, Answer]]:
+        return asyncio.create_task(self._ask(part, skip), name="sync-page")
 
     def _parts(self) -> Iterator[_Part]:
         wanted = self._collection
@@ -96,17 +110,16 @@ class Pages:
             else:
                 yield _Part(value, {}, (*query, (name, value)))
 
-    async def _ask(self, part: _Part, skip: int) -> Answer:
-        query = part.query
+    async def _ask(self, part: _Part, skip: int) -> tuple[float, Answer]:
+        at, query = self._wall(), part.query
         if self._operation.page_size is not None:
             query = (*query, ("numToFetch", str(PAGE)), ("numToSkip", str(skip)))
-        self.calls += 1
         answer = await self._source.ask(self._operation, part.values, query)
         missing = answer.status == 404 and self._operation.shape is Shape.OBJECT
         if answer.status != 200 and not missing:
             where = f" for {part.name}" if part.name else ""
             raise SyncError(f"the upstream answered {answer.status}{where}")
-        return answer
+        return at, answer
 
     async def _cut(self, answer: Answer) -> list[Row]:
         if answer.status != 200:

@@ -71,9 +71,9 @@ async def test_a_database_that_goes_down_is_let_go_of(workshop: Workshop, tmp_pa
         for _ in range(2):
             with await runtime.store_gate.open():
                 await store.ping()
-            used = store._client
+            used = store._link._client
             await asyncio.to_thread(workshop.api.stop, database.id)
-            await until(lambda: store._client is not used)  # noqa: B023 - waited for right here
+            await until(lambda: store._link._client is not used)  # noqa: B023 - waited for right here
             await until(lambda: runtime.fleet.view("store").state is State.ASLEEP)
 
 

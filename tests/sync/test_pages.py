@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +11,10 @@ import pytest
 
 from app.errors import SyncError
 from app.kingdom.catalogue import OPERATIONS
-from app.kingdom.collections import COLLECTIONS, CORE_DATA, ITEMS, Collection
+from app.kingdom.collections import COLLECTIONS, CORE_DATA, ITEMS, Collection, Extent
 from app.sync.pages import Page, Pages
 from tests.sync.serving_rows import NOW, Clock, Table, numbered
+from tests.waiting import until
 
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 PLAIN = replace(ITEMS, key="id")
@@ -126,6 +129,38 @@ async def test_an_upstream_without_end_is_given_up() -> None:
         async for _ in pages.read():
             pass
     assert pages.calls == 4
+
+
+async def test_the_next_page_is_on_its_way_while_one_is_worked_on() -> None:
+    table = Table(numbered(2500))
+    async with aclosing(pages_of(table, PLAIN).read()) as pages:
+        await anext(pages)
+        await until(lambda: len(table.asked) == 2)
+        await anext(pages)
+        await until(lambda: len(table.asked) == 3)
+        assert (await anext(pages)).last
+    assert len(table.asked) == 3
+
+
+async def test_of_the_newest_rows_no_page_is_asked_for_before_it_is_wanted() -> None:
+    table = Table(numbered(2500))
+    async with aclosing(pages_of(table, replace(PLAIN, extent=Extent.NEWEST)).read()) as pages:
+        await anext(pages)
+        await asyncio.sleep(0.01)
+    assert len(table.asked) == 1
+
+
+async def test_whoever_stops_reading_leaves_no_call_behind() -> None:
+    class Stuck(Table):
+        async def ask(self, operation: Any, values: Any, query: Any) -> Any:
+            if self.asked:
+                await asyncio.Event().wait()
+            return await super().ask(operation, values, query)
+
+    async with aclosing(pages_of(Stuck(numbered(2500)), PLAIN).read()) as pages:
+        await anext(pages)
+        await asyncio.sleep(0.01)
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "sync-page"] == []
 
 
 async def test_rows_of_another_kind_end_the_run() -> None:
