@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from app import __version__
 from app.cache.batch_fetch import BatchFetch
 from app.cache.fetches import Fetch
 from app.cache.freshness import Policies
@@ -15,7 +17,8 @@ from app.cache.recorded import Recorded
 from app.cache.response_cache import ResponseCache
 from app.cache.sqlite import SqliteStore
 from app.cache.store import ResponseStore
-from app.config import CacheSettings, Settings
+from app.cache.variants import Variants
+from app.config import CacheSettings, Settings, UpstreamSettings
 from app.containers.fleet import Fleet
 from app.containers.gate import ContainerGate
 from app.kingdom.operation import Freshness
@@ -25,10 +28,31 @@ from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
 if TYPE_CHECKING:
     from app.coordination.together import Together
 
-SHARE_OF_VARIANTS = 4
+USER_AGENT = f"drawbridge/{__version__} (caching gateway for EstFor Kingdom)"
+_SHARE_OF_VARIANTS = 4
 """One part in so many of the memory tier is for encoded bodies, which are a fifth in size."""
 _SHARE_OF_ROWS = 8
 """One part in so many is for the rows of look-ups: 4,000 whole heroes of 16 MB."""
+
+
+def upstream_client(
+    settings: UpstreamSettings, metrics: Metrics, together: Together | None
+) -> UpstreamClient:
+    """The way to the upstream, as the settings bound it."""
+    return UpstreamClient(
+        settings.estfor_api_url,
+        timeout=settings.upstream_timeout,
+        max_concurrency=settings.upstream_max_concurrency,
+        max_body=settings.upstream_max_body,
+        user_agent=USER_AGENT,
+        observer=metrics,
+        on_pause=None if together is None else together.tell_pause,
+    )
+
+
+def realm(settings: UpstreamSettings) -> str:
+    """What the keys in Redis begin with: gateways of different upstreams share no answers."""
+    return "drawbridge:" + blake2b(settings.estfor_api_url.encode(), digest_size=4).hexdigest()
 
 
 def response_cache(
@@ -41,7 +65,7 @@ def response_cache(
     recorded: Recorded,
 ) -> ResponseCache:
     """The cache, with what the encoded bodies and the rows of look-ups leave of the memory."""
-    encoded = settings.cache_memory_size // SHARE_OF_VARIANTS
+    encoded = settings.cache_memory_size // _SHARE_OF_VARIANTS
     rows = settings.cache_memory_size // _SHARE_OF_ROWS
     fetch = BatchFetch(
         ask(upstream),
@@ -121,3 +145,11 @@ def ask(upstream: UpstreamClient) -> Fetch:
         )
 
     return fetch
+
+
+def encoded_answers(settings: CacheSettings, cache: ResponseCache) -> Variants:
+    """The encoded bodies of what ``cache`` has in memory."""
+    return Variants(
+        settings.cache_memory_size // _SHARE_OF_VARIANTS,
+        wanted=lambda entry: cache.memory.look(entry.key) is entry,
+    )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PATIENT = 10.0
 """Seconds: jobs write a thousand rows in one call, and nobody waits for them."""
 
+
 @dataclass(frozen=True, slots=True)
 class Archive:
     """``records`` live where the answers do, behind the same gate; ``changes`` where processes

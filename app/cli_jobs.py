@@ -9,10 +9,10 @@ import structlog
 import typer
 
 from app import __version__
+from app.answering import realm
 from app.config import Settings, load_settings
 from app.errors import SettingsError
 from app.logs import configure_logging
-from app.runtime import realm
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ def worker(
 ) -> None:
     """Run sync jobs that gateways and beat ask for."""
     settings, _ = _set_up("a worker")
-    # Celery takes 30 MB: no other command needs it.
+    # Celery takes 10 MB: no other command needs it.
     from app.tasks import make_celery, run_worker  # noqa: PLC0415
 
     app = make_celery(settings)

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.answering import ask, open_store
+from app.answering import USER_AGENT, ask, open_store
 from app.cache.key import canonicalise
 from app.config import Settings
 from app.containers.engine import Engine
@@ -18,7 +18,6 @@ from app.containers.fleet import Fleet
 from app.containers.policy import FleetPolicy
 from app.errors import DrawbridgeError, StoreError, UpstreamError
 from app.kingdom.catalogue import Catalogue
-from app.runtime import USER_AGENT
 from app.upstream.client import UpstreamClient
 
 

@@ -10,13 +10,18 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import structlog
 
-from app import __version__
-from app.answering import SHARE_OF_VARIANTS, open_store, response_cache, store_gate
+from app.answering import (
+    encoded_answers,
+    open_store,
+    realm,
+    response_cache,
+    store_gate,
+    upstream_client,
+)
 from app.archive import Archive, open_archive
 from app.cache.gate import OpenGate, StoreGate
 from app.cache.purges import Purge
@@ -24,7 +29,7 @@ from app.cache.recorded import Recorded
 from app.cache.response_cache import ResponseCache
 from app.cache.store import ResponseStore
 from app.cache.variants import Variants
-from app.config import FrontSettings, Settings, UpstreamSettings
+from app.config import FrontSettings, Settings
 from app.containers.books import Books, Observers
 from app.containers.engine import Engine
 from app.containers.fleet import Fleet
@@ -42,18 +47,14 @@ from app.proxy.forward import Forwarder
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
 from app.sync.proof import Proof
-from app.sync.runner import Lease, Runner
 from app.upkeep import Upkeep, open_upkeep, polite_source
 from app.upstream.client import UpstreamClient
 from app.workforce import by_workers, job_lease
 
 if TYPE_CHECKING:
-    from app.coordination.link import RedisLink
     from app.coordination.meeting import Meeting
-    from app.coordination.together import Together
 
 _log = structlog.get_logger(__name__)
-USER_AGENT = f"drawbridge/{__version__} (caching gateway for EstFor Kingdom)"
 
 
 @dataclass(frozen=True)
@@ -116,31 +117,20 @@ async def open_runtime(
         together = meeting.together if meeting else None
         upstream = await parts.enter_async_context(upstream_client(settings, metrics, together))
         link = meeting.link if meeting else None
-        archive = await parts.enter_async_context(
-            open_archive(settings, gate, link, realm(settings), served=True)
-        )
+        archiving = open_archive(settings, gate, link, realm(settings), served=True)
+        archive = await parts.enter_async_context(archiving)
         recorded = Recorded(archive.shelf.snapshot)
         cache = response_cache(settings, store, gate, upstream, metrics, together, recorded)
         parts.push_async_callback(cache.aclose)
-        variants = Variants(
-            settings.cache_memory_size // SHARE_OF_VARIANTS,
-            wanted=lambda entry: cache.memory.look(entry.key) is entry,
-        )
+        variants = encoded_answers(settings, cache)
         parts.push_async_callback(variants.aclose)
         if meeting is not None:
             await join(meeting, Membership(cache, upstream, time.time), fleet, quotas, parts)
-        silence = settings.container_silent_timeout
-        forwarder = await parts.enter_async_context(Forwarder(silence=silence))
-        states = StateGauges(cache, upstream, fleet).collect
-        if worker is not None:
-            shared = SharedStates(worker, states, TOGETHER)
-            states = (await parts.enter_async_context(shared)).collect
-        metrics.observe_states(states)
-        # One of several workers is enough, and another one takes its place.
-        scheduled = worker is None or worker.number == 0
-        upkeep = await parts.enter_async_context(
-            keep_up(settings, archive, upstream, gate, fleet, meeting, metrics, scheduled=scheduled)
-        )
+        forwarding = Forwarder(silence=settings.container_silent_timeout)
+        forwarder = await parts.enter_async_context(forwarding)
+        keeping = keep_up(settings, archive, upstream, gate, fleet, meeting, metrics, worker)
+        upkeep = await parts.enter_async_context(keeping)
+        await tell_states(StateGauges(cache, upstream, fleet, upkeep), metrics, worker, parts)
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
@@ -184,21 +174,6 @@ async def containers(
     return fleet, books
 
 
-def upstream_client(
-    settings: UpstreamSettings, metrics: Metrics, together: Together | None
-) -> UpstreamClient:
-    """The way to the upstream, as the settings bound it."""
-    return UpstreamClient(
-        settings.estfor_api_url,
-        timeout=settings.upstream_timeout,
-        max_concurrency=settings.upstream_max_concurrency,
-        max_body=settings.upstream_max_body,
-        user_agent=USER_AGENT,
-        observer=metrics,
-        on_pause=None if together is None else together.tell_pause,
-    )
-
-
 def client_rules(settings: FrontSettings) -> tuple[ClientQuotas | None, Networks]:
     """The quotas of clients, and who is believed about who they are. ``SettingsError``."""
     problems = []
@@ -224,11 +199,6 @@ async def meeting_place(settings: Settings, parts: AsyncExitStack) -> Meeting | 
 
     url = settings.redis_url.get_secret_value()
     return await parts.enter_async_context(open_meeting(url, realm(settings)))
-
-
-def realm(settings: UpstreamSettings) -> str:
-    """What the keys in Redis begin with: gateways of different upstreams share no answers."""
-    return "drawbridge:" + blake2b(settings.estfor_api_url.encode(), digest_size=4).hexdigest()
 
 
 async def join(
@@ -265,10 +235,9 @@ def keep_up(
     fleet: Fleet,
     meeting: Meeting | None,
     metrics: Metrics,
-    *,
-    scheduled: bool,
+    worker: WorkerPlace | None,
 ) -> AbstractAsyncContextManager[Upkeep]:
-    """What keeps ``archive`` fresh; where it is ``scheduled``, by itself while it is open."""
+    """What keeps ``archive`` fresh by itself while it is open: here, or by workers of the queue."""
     source = polite_source(settings, upstream)
     return open_upkeep(
         settings,
@@ -276,7 +245,8 @@ def keep_up(
         source,
         awake=gate.open,
         questions=metrics.questions,
-        scheduled=scheduled,
+        # One of several that serve together is enough, and another one takes its place.
+        scheduled=worker is None or worker.number == 0,
         publish=archive.publish,
         prove=Proof(source, archive.records, time.time).prove,
         lease=job_lease(meeting, realm(settings)),
@@ -284,39 +254,15 @@ def keep_up(
     )
 
 
-@asynccontextmanager
-async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
-    """Only what a worker needs to run jobs, by the right of ``lease``; see ``Runner``.
-
-    Nothing here wakes or stops a container: the gateways keep up what workers need.
-    """
-    async with AsyncExitStack() as parts:
-        link = await _plain_link(settings, parts)
-        archive = await parts.enter_async_context(
-            open_archive(settings, OpenGate(), link, realm(settings), served=False)
-        )
-        upstream = await parts.enter_async_context(upstream_client(settings, Metrics(None), None))
-        source = polite_source(settings, upstream)
-        upkeep = open_upkeep(
-            settings,
-            archive.records,
-            source,
-            awake=OpenGate().open,
-            questions=lambda: 0.0,
-            scheduled=False,
-            publish=archive.publish,
-            prove=Proof(source, archive.records, time.time).prove,
-            lease=lease,
-        )
-        yield (await parts.enter_async_context(upkeep)).runner
-
-
-async def _plain_link(settings: Settings, parts: AsyncExitStack) -> RedisLink | None:
-    if settings.redis_url is None:
-        return None
-    from app.coordination.meeting import open_link  # noqa: PLC0415
-
-    return await parts.enter_async_context(open_link(settings.redis_url.get_secret_value()))
+async def tell_states(
+    gauges: StateGauges, metrics: Metrics, worker: WorkerPlace | None, parts: AsyncExitStack
+) -> None:
+    """Have ``metrics`` tell how things stand: here, and in the others that serve with us."""
+    collect = gauges.collect
+    if worker is not None:
+        shared = SharedStates(worker, collect, TOGETHER)
+        collect = (await parts.enter_async_context(shared)).collect
+    metrics.observe_states(collect)
 
 
 async def _greet(store: ResponseStore) -> None:

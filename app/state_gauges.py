@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -14,6 +15,8 @@ from app.upstream.client import UpstreamClient
 TOGETHER: Mapping[str, Callable[[list[float]], float]] = MappingProxyType(
     {
         "drawbridge_upstream_up": min,
+        # The one that schedules knows best.
+        "drawbridge_sync_age_seconds": min,
         "drawbridge_upstream_breaker_state": max,
         "drawbridge_upstream_calls_at_once": sum,
         "drawbridge_cache_entries": sum,
@@ -29,19 +32,38 @@ TOGETHER: Mapping[str, Callable[[list[float]], float]] = MappingProxyType(
 """How the states of several workers become one figure, by family."""
 
 
+class Jobs(Protocol):
+    """The sync jobs (``app.upkeep.Upkeep``)."""
+
+    def ages(self) -> Mapping[str, float]:
+        """Seconds since each job brought something last."""
+
+
 class StateGauges:
     """Turns what the parts say of themselves into Prometheus' families."""
 
-    def __init__(self, cache: ResponseCache, upstream: UpstreamClient, fleet: Fleet) -> None:
+    def __init__(
+        self, cache: ResponseCache, upstream: UpstreamClient, fleet: Fleet, jobs: Jobs
+    ) -> None:
         self._cache = cache
         self._upstream = upstream
         self._fleet = fleet
+        self._jobs = jobs
 
     def collect(self) -> Iterable[Metric]:
         """One family after the other."""
         yield from self._cache_families()
         yield from self._container_families()
         yield from self._upstream_families()
+        yield from self._sync_families()
+
+    def _sync_families(self) -> Iterator[Metric]:
+        age = GaugeMetricFamily(
+            "drawbridge_sync_age_seconds", "Since the begin of the last good run.", labels=["job"]
+        )
+        for job, seconds in self._jobs.ages().items():
+            age.add_metric([job], seconds)
+        yield age
 
     def _upstream_families(self) -> Iterator[Metric]:
         status = self._upstream.status

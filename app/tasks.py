@@ -19,11 +19,12 @@ from celery import Celery, signals
 from celery.exceptions import Reject
 from celery.worker import state as worker_state
 
+from app.answering import realm
 from app.config import Settings
 from app.coordination.job_lease import LEASE
 from app.coordination.meeting import open_job_leases
 from app.job_queue import HARD_LIMIT, TASK, celery_app
-from app.runtime import open_sync, realm
+from app.jobs import open_sync
 from app.sync.errand import Errand, fulfil
 
 _log = structlog.get_logger(__name__)

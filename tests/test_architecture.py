@@ -26,7 +26,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "demo doctor workers cli_containers cli_jobs",
         "main tasks beat",
         "routers",
-        "runtime fast_hits",
+        "runtime fast_hits jobs",
         "middleware workforce archive answering",
         "serving remote terminal state_gauges shared_states membership upkeep job_queue dispatch",
         "cache upstream containers coordination sync sandbox proxy",

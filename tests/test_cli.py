@@ -31,7 +31,7 @@ def run(
 def test_help_lists_the_commands(tmp_path: Path) -> None:
     shown = run(tmp_path, "--help")
     assert shown.returncode == 0
-    for name in ("serve", "sandbox", "demo", "doctor", "openapi", "containers", "cache"):
+    for name in ("serve", "sandbox", "demo", "doctor", "openapi", "containers", "cache", "worker"):
         assert name in shown.stdout
 
 

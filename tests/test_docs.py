@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.answering import realm
 from app.config import Settings
 from app.containers.spec import ACTED_ON
-from app.runtime import realm
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -15,11 +15,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.answering import realm
 from app.coordination.job_lease import taken_index
 from app.coordination.link import OpenDoor
 from app.dispatch import Dispatch
 from app.job_queue import TASK, celery_app
-from app.runtime import realm
 from app.sync.errand import Errand
 from tests.processes import Drawbridge, environment
 from tests.real.redis import RedisServer, redis_process, redis_server

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.answering import realm
 from app.config import Settings, load_settings
 from app.coordination.job_lease import JobLeases, queue_name
 from app.coordination.link import OpenDoor, RedisLink, connect
@@ -22,7 +23,6 @@ from app.job_queue import JobQueue, celery_app
 from app.records.schema import MIGRATIONS
 from app.records.sqlite import SqliteRecords
 from app.records.store import JobState, RecordStore
-from app.runtime import realm
 from app.sandbox.app import create_sandbox
 from app.sandbox.options import SandboxOptions
 from app.serving import address, beside, bind

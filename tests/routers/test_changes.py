@@ -17,12 +17,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.answering import realm
 from app.config import load_settings
 from app.records.change import ChangeLog
 from app.routers import problems
 from app.routers.changes import changes_routes
 from app.routers.event_stream import StreamRules
-from app.runtime import open_runtime, realm
+from app.runtime import open_runtime
 from app.serving import address, beside, bind
 from tests.gateways import gateway_on
 from tests.processes import drawbridge
