@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ from app.records.schema import MIGRATIONS
 from app.records.shelf import Shelf
 from app.records.sqlite import SqliteRecords
 from app.records.sqlite_changes import SqliteChangeLog
-from app.records.store import RecordStore
+from app.records.store import JobState, RecordStore
 from app.storage.sqlite_file import SqliteFile
-from app.sync.publisher import Publisher
+from app.sync.publisher import Observer, Publisher
 
 if TYPE_CHECKING:
     from app.coordination.link import RedisLink
@@ -37,16 +37,29 @@ class Archive:
     """What of the records is in memory, to answer from."""
     changes: ChangeLog
     publisher: Publisher
+    gate: StoreGate
+    """The way to the records, which may sleep."""
 
     async def publish(self, collection: str) -> int:
         """A draft was committed: have it served, and tell what changed. See ``Publisher``."""
         self.shelf.notice(collection)
         return await self.publisher.publish(collection)
 
+    async def job_states(self) -> Mapping[str, JobState] | None:
+        """What is remembered of the jobs, if the records are up; looking is no use of them.
+        Raises ``StoreError``."""
+        return await self.records.job_states() if self.gate.is_open else None
+
 
 @asynccontextmanager
 async def open_archive(
-    settings: StoreSettings, gate: StoreGate, link: RedisLink | None, realm: str, *, served: bool
+    settings: StoreSettings,
+    gate: StoreGate,
+    link: RedisLink | None,
+    realm: str,
+    *,
+    served: bool,
+    observer: Observer | None = None,
 ) -> AsyncIterator[Archive]:
     """Nothing is connected yet, and whatever sleeps is left asleep.
 
@@ -62,7 +75,7 @@ async def open_archive(
         shelf = Shelf(records, lambda: gate.is_open)
         if served:
             await parts.enter_async_context(shelf)
-        yield Archive(records, shelf, changes, Publisher(records, changes))
+        yield Archive(records, shelf, changes, Publisher(records, changes, observer=observer), gate)
 
 
 def _records(settings: StoreSettings, gate: StoreGate, file: SqliteFile) -> RecordStore:

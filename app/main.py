@@ -32,6 +32,7 @@ from app.routers.cache import cache_routes
 from app.routers.changes import CHANGE_PATHS, changes_routes
 from app.routers.health import health_routes
 from app.routers.mirror import Mirror
+from app.routers.sync import sync_routes
 from app.routers.v1 import STORE_PATHS, v1_routes
 from app.runtime import Runtime, open_runtime
 from app.serving import serve
@@ -46,7 +47,7 @@ _EXPOSED = [
     "Server-Timing",
     "X-Request-ID",
 ]
-_UNLIMITED = {"health", "metrics", "automation", "cache"}
+_UNLIMITED = {"health", "metrics", "automation", "cache", "sync"}
 """First segments of paths that monitors and operators ask for."""
 
 
@@ -132,7 +133,14 @@ def build_routes(runtime: Runtime) -> FastAPI:
         description="EstFor Kingdom's data, always there: the upstream's paths, and ours in /v1.",
         redirect_slashes=False,
     )
-    for routes in (health_routes, automation_routes, cache_routes, v1_routes, changes_routes):
+    for routes in (
+        health_routes,
+        automation_routes,
+        cache_routes,
+        v1_routes,
+        changes_routes,
+        sync_routes,
+    ):
         app.include_router(routes(runtime))
     _describe_with(app, runtime.catalogue)
     problems.install(app, lambda path: runtime.catalogue.nearest(path, app.openapi()["paths"]))

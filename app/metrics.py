@@ -19,6 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 _REQUEST_BUCKETS = (0.0005, 0.001, 0.005, 0.025, 0.1, 0.25, 1, 2.5, 10, 60)
+_SYNC_BUCKETS = (0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800, 3600)
 _WAKE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -85,6 +86,12 @@ class Metrics:
         self._sleeps = self._counter(
             "drawbridge_container_sleeps", "Containers put to sleep, by reason.", "name", "reason"
         )
+        self._sync_runs = self._counter(
+            "drawbridge_sync_runs", "Runs of sync jobs that ended, by outcome.", "job", "outcome"
+        )
+        self._sync_seconds = self._histogram(
+            "drawbridge_sync_seconds", "Time of one run.", "job", buckets=_SYNC_BUCKETS
+        )
         self._changes = self._counter(
             "drawbridge_changes", "Changes told, by the collection.", "kind"
         )
@@ -129,6 +136,11 @@ class Metrics:
     def slept(self, name: str, reason: str) -> None:
         """A container was put to sleep (the fleet's observer)."""
         self._sleeps.labels(name, reason).inc()
+
+    def sync_ended(self, job: str, outcome: str, seconds: float) -> None:
+        """A run of a sync job ended: ``good``, ``held`` or ``failed`` (the upkeep's observer)."""
+        self._sync_runs.labels(job, outcome).inc()
+        self._sync_seconds.labels(job).observe(seconds)
 
     def published(self, kind: str, count: int) -> None:
         """Changes of a collection were told (the publisher's observer)."""

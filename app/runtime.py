@@ -117,7 +117,9 @@ async def open_runtime(
         together = meeting.together if meeting else None
         upstream = await parts.enter_async_context(upstream_client(settings, metrics, together))
         link = meeting.link if meeting else None
-        archiving = open_archive(settings, gate, link, realm(settings), served=True)
+        archiving = open_archive(
+            settings, gate, link, realm(settings), served=True, observer=metrics
+        )
         archive = await parts.enter_async_context(archiving)
         recorded = Recorded(archive.shelf.snapshot)
         cache = response_cache(settings, store, gate, upstream, metrics, together, recorded)
@@ -251,6 +253,8 @@ def keep_up(
         prove=Proof(source, archive.records, time.time).prove,
         lease=job_lease(meeting, realm(settings)),
         through=by_workers(settings, realm(settings), fleet, meeting, gate),
+        glance=archive.job_states,
+        observer=metrics,
     )
 
 

@@ -16,12 +16,12 @@ from app.errors import RequestRefused, SyncError
 from app.kingdom.catalogue import Match
 from app.kingdom.collections import Collection
 from app.kingdom.operation import Operation
-from app.records.store import RecordStore
+from app.records.store import JobState, RecordStore
 from app.sync.job import JOBS
 from app.sync.lease import LocalLease
 from app.sync.run import Prove, Publish
-from app.sync.runner import Awake, Lease, Runner, SyncObserver
-from app.sync.scheduler import Runs, Scheduler
+from app.sync.runner import Awake, Lease, Runner, SilentSyncObserver, SyncObserver
+from app.sync.scheduler import Glance, Runs, Scheduler, unseen
 from app.sync.source import Answer, PoliteSource, Source
 from app.upstream.client import UpstreamClient, UpstreamRequest
 
@@ -101,14 +101,17 @@ async def open_upkeep(
     prove: Prove | None = None,
     lease: Lease | None = None,
     through: Through | None = None,
+    glance: Glance | None = None,
     observer: SyncObserver | None = None,
 ) -> AsyncIterator[Upkeep]:
     """A runner and, if the settings want it and it is ``scheduled`` here, the embedded schedule.
 
     Leaving stops what runs. ``questions`` counts what the gateway was asked. Without ``publish``
     nobody is told what changed; without ``prove`` nothing is proved; without ``through`` what is
-    due is run here.
+    due is run here. ``observer`` is told of all runs that the schedule hears of; without
+    a schedule, of those that are made here. ``glance`` shows what other processes ran.
     """
+    is_scheduled = settings.sync_enabled and scheduled
     runner = Runner(
         records,
         source,
@@ -118,10 +121,10 @@ async def open_upkeep(
         awake=awake,
         wall=time.time,
         clock=time.monotonic,
-        observer=observer,
+        observer=None if is_scheduled else observer,
         most_drop=settings.sync_max_drop / 100,
     )
-    if not (settings.sync_enabled and scheduled):
+    if not is_scheduled:
         yield Upkeep(records, runner, None)
         return
     async with (
@@ -133,9 +136,20 @@ async def open_upkeep(
             wall=time.time,
             # It spreads gateways over time and guards nothing.
             jitter=random.random(),  # noqa: S311  # nosec B311
+            glance=glance or unseen,
+            on_ended=_telling(observer or SilentSyncObserver()),
         ) as scheduler,
     ):
         yield Upkeep(records, runner, scheduler)
+
+
+def _telling(observer: SyncObserver) -> Callable[[JobState], None]:
+    def tell(state: JobState) -> None:
+        bad = "held" if state.holds else "failed"
+        outcome = "good" if state.error is None else bad
+        observer.sync_ended(state.job, outcome, state.ended_at - state.began_at)
+
+    return tell
 
 
 def _unheard(records: RecordStore) -> Publish:

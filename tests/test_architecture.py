@@ -23,12 +23,13 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for floor in (
         "__main__",
         "cli",
-        "demo doctor workers cli_containers cli_jobs",
+        "demo doctor workers cli_containers cli_jobs cli_sync",
         "main tasks beat",
         "routers",
         "runtime fast_hits jobs",
         "middleware workforce archive answering",
-        "serving remote terminal state_gauges shared_states membership upkeep job_queue dispatch",
+        "serving remote terminal sync_progress state_gauges shared_states membership"
+        " upkeep job_queue dispatch",
         "cache upstream containers coordination sync sandbox proxy",
         "records logs metrics tracing",
         "kingdom config storage",
@@ -55,7 +56,13 @@ EDGES = {
     # A gateway sends messages without knowing any task; each is loaded only where it is used.
     "celery": ("app/job_queue.py", "app/tasks.py", "app/beat.py"),
     "kombu": ("app/job_queue.py",),
-    "typer": ("app/cli.py", "app/cli_containers.py", "app/cli_jobs.py", "app/terminal.py"),
+    "typer": (
+        "app/cli.py",
+        "app/cli_containers.py",
+        "app/cli_sync.py",
+        "app/cli_jobs.py",
+        "app/terminal.py",
+    ),
     # The fast way is a subclass of uvicorn's protocol: nobody else knows the inside of that.
     "uvicorn": ("app/serving.py", "app/fast_hits.py"),
 }
@@ -136,6 +143,10 @@ WITHOUT_TWIN = {
     "app/coordination/meeting.py": "every test in tests/test_membership.py goes through it",
     "app/containers/view.py": "values, read by every test of the fleet",
     "app/containers/work.py": "driven by every test of the fleet, on a real engine",
+    "app/answering.py": "every test in tests/routers goes through it",
+    "app/archive.py": "every test in tests/routers and tests/story goes through it",
+    "app/jobs.py": "run as a process in tests/test_cli_sync.py and tests/test_tasks.py",
+    "app/records/history.py": "values and promises, held by test_history_contract.py",
     "app/demo.py": "run as a process in tests/test_cli.py",
     "app/doctor.py": "run as a process in tests/test_cli.py",
     "app/main.py": "every test in tests/routers goes through it",

@@ -24,6 +24,8 @@ _STATUS = {
     State.MISSING: "missing",
 }
 """What monitors are told; a container on its way down is as well as one that is."""
+LONG_FAILING = 3
+"""Failures of a sync job in a row after which all is not well."""
 _UNWELL = ("failed", "missing", "unknown")
 
 
@@ -33,8 +35,8 @@ def health_routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/health", summary="Everything at a glance")
     async def summary() -> dict[str, Any]:
-        upstream, containers = _upstream(runtime), _automation(runtime)
-        well = upstream["ok"] and not runtime.cache.writer.losing
+        upstream, containers, sync = _upstream(runtime), _automation(runtime), _sync(runtime)
+        well = upstream["ok"] and not runtime.cache.writer.losing and not sync["failing"]
         return {
             "status": "ok" if well else "degraded",
             "version": __version__,
@@ -42,6 +44,7 @@ def health_routes(runtime: Runtime) -> APIRouter:
             "upstream": upstream,
             "cache": _cache(runtime),
             "containers": containers,
+            "sync": sync,
         }
 
     @router.get("/health/live", summary="The process answers")
@@ -124,6 +127,19 @@ def _cache(runtime: Runtime) -> dict[str, Any]:
             "kind": runtime.cache.store.name,
             "waiting_writes": len(writer),
             "dropped_writes": writer.dropped,
+        },
+    }
+
+
+def _sync(runtime: Runtime) -> dict[str, Any]:
+    """How old what the jobs bring is, in seconds, and which have failed for long, and why."""
+    upkeep = runtime.upkeep
+    states = {} if upkeep.scheduler is None else upkeep.scheduler.states
+    return {
+        "enabled": runtime.settings.sync_enabled,
+        "ages": {name: round(age) for name, age in upkeep.ages().items()},
+        "failing": {
+            name: state.error for name, state in states.items() if state.failures >= LONG_FAILING
         },
     }
 

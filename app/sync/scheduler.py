@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -18,9 +18,22 @@ from app.sync.schedule import due_at
 
 log = structlog.get_logger(__name__)
 LOOK = 60.0
-"""Seconds without a look at the clock, which may be set, and at whether the gateway is used."""
+"""Seconds without a look at the clock, which may be set, at whether the gateway is used, and at
+what other processes ran."""
 BUSY = 60.0
 """Seconds after which a job is looked at again that another process runs."""
+
+
+Glance = Callable[[], Awaitable[Mapping[str, JobState] | None]]
+"""What is remembered of all jobs, if that can be had without waking or keeping up anything."""
+
+
+async def unseen() -> None:
+    """A ``Glance`` that shows nothing."""
+
+
+def _unheard(_: JobState) -> None:
+    return
 
 
 class Runs(Protocol):
@@ -54,7 +67,8 @@ class Scheduler:
     """An async context manager; owns one task. ``jobs`` stand in the order of their importance.
 
     ``last_used`` gives the wall time of the last question to the gateway (0: none yet); ``wall``
-    counts from 1970; ``jitter`` is a number from 0 to 1, another one for each gateway.
+    counts from 1970; ``jitter`` is a number from 0 to 1, another one for each gateway. ``on_ended``
+    is told of each run that ended, here or elsewhere; must not raise or block.
     """
 
     def __init__(
@@ -66,6 +80,8 @@ class Scheduler:
         wall: Callable[[], float],
         jitter: float,
         look: float = LOOK,
+        glance: Glance = unseen,
+        on_ended: Callable[[JobState], None] = _unheard,
     ) -> None:
         self.states: Mapping[str, JobState] = {}
         """What is known of the jobs, as of the last look; reading it wakes nobody."""
@@ -76,6 +92,8 @@ class Scheduler:
         self._wall = wall
         self._jitter = jitter
         self._look = look
+        self._glance = glance
+        self._on_ended = on_ended
         self._known = False
         self._failing = False
         self._not_before: dict[str, float] = {}
@@ -112,6 +130,12 @@ class Scheduler:
         state = self.states.get(job.name)
         due = due_at(job, state, last_used=self._last_used(), now=now, jitter=self._jitter)
         return max(due, self._not_before.get(job.name, 0.0))
+
+    async def look_around(self) -> None:
+        """Learn what other processes ran, if that wakes nobody. Raises ``StoreError``."""
+        found = await self._glance()
+        if found is not None:
+            self._take_in(found)
 
     async def trigger(self, job: Job, *, confirm: bool = False) -> JobState:
         """Have ``job`` run next, and return what became of it.
@@ -158,6 +182,7 @@ class Scheduler:
         if job is None:
             soonest = min((self._due(job, now) for job in self._jobs), default=now + self._look)
             await self._rest(min(soonest - now, self._look))
+            await self.look_around()
             return
         await self._learn()
         if self._due(job, now) <= now:
@@ -165,7 +190,14 @@ class Scheduler:
 
     async def _learn(self) -> None:
         """What other processes ran is not due here any more."""
-        self.states = {**self.states, **await self._runner.states()}
+        self._take_in(await self._runner.states())
+
+    def _take_in(self, found: Mapping[str, JobState]) -> None:
+        before, self.states = self.states, {**self.states, **found}
+        for name, state in found.items():
+            ended_before = before[name].ended_at if name in before else 0.0
+            if self._known and state.ended_at > ended_before and state.ended_at >= state.began_at:
+                self._on_ended(state)
         self._known = True
 
     async def _run_due(self, job: Job) -> None:
@@ -197,7 +229,7 @@ class Scheduler:
             state = await self._runner.run(job, progress=watch, confirm=confirm)
         finally:
             self.running = None
-        self.states = {**self.states, job.name: state}
+        self._take_in({job.name: state})
         return state
 
     async def _rest(self, seconds: float) -> None:
