@@ -32,13 +32,24 @@ CREATE TABLE changes (
     fields TEXT NOT NULL
 )"""
 _NEWEST_CHANGE = "CREATE INDEX changes_by_draft ON changes (kind, draft)"
+# A point names its row and its field by number: by name it would be more than twice the size.
+# ``due``: the day on which points of the row may have to be forgotten.
+_REMEMBERED = """
+CREATE TABLE remembered (
+    number INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, due INTEGER,
+    UNIQUE (kind, id)
+)"""
+_DUE = "CREATE INDEX remembered_due ON remembered (due) WHERE due IS NOT NULL"
+_FIELDS = "CREATE TABLE fields (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
+# ``second``: within the slot. ``value`` is a number if it has 64 bits, and text if it has more.
 _POINTS = """
 CREATE TABLE points (
-    kind TEXT NOT NULL, id TEXT NOT NULL, field TEXT NOT NULL, slot INTEGER NOT NULL,
-    at REAL NOT NULL, value TEXT NOT NULL,
-    PRIMARY KEY (kind, id, field, slot)
+    row INTEGER NOT NULL, field INTEGER NOT NULL, slot INTEGER NOT NULL,
+    second INTEGER NOT NULL, value NOT NULL,
+    PRIMARY KEY (row, field, slot)
 ) WITHOUT ROWID"""
+_HISTORY = (_REMEMBERED, _DUE, _FIELDS, _POINTS)
 
 MIGRATIONS: Migrations = (
-    (_VERSIONS, _BY_DRAFT, _COURSES, _GENERATIONS, _JOBS, _CHANGES, _NEWEST_CHANGE, _POINTS),
+    (_VERSIONS, _BY_DRAFT, _COURSES, _GENERATIONS, _JOBS, _CHANGES, _NEWEST_CHANGE, *_HISTORY),
 )
