@@ -23,10 +23,9 @@ from app.storage.mongo_link import Database, Documents, MongoLink, UpdateOne
 Document = dict[str, Any]
 
 _WEEK = 7 * DAY_SLOTS
-_TOGETHER = 2_000
-"""So many points are written in one call."""
-_STEP = 100
-"""So many documents are thinned at once."""
+_TOGETHER = 50
+"""So many documents are written in one call: where a hundred of those that are there already are
+updated at once, FerretDB 1.24 runs out of its own connections and stands still."""
 
 
 class MongoHistory:
@@ -42,9 +41,10 @@ class MongoHistory:
         self._indexed = False
 
     async def add(self, points: Sequence[tuple[Series, Point]]) -> None:
-        for start in range(0, len(points), _TOGETHER):
+        updates = _additions(points)
+        for start in range(0, len(updates), _TOGETHER):
             async with self._writing:
-                await self._write(_additions(points[start : start + _TOGETHER]))
+                await self._write(updates[start : start + _TOGETHER])
 
     async def series(
         self, series: Series, *, since: float, until: float, limit: int
@@ -94,7 +94,7 @@ class MongoHistory:
     async def thin(self, now: float, *, limit: int) -> Thinned:
         looked_at = forgotten = 0
         while looked_at < limit:
-            step = min(_STEP, limit - looked_at)
+            step = min(_TOGETHER, limit - looked_at)
             done = await self._thin(day_of(now), step)
             looked_at, forgotten = looked_at + done.looked_at, forgotten + done.forgotten
             if done.looked_at < step:

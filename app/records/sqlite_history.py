@@ -151,9 +151,7 @@ def _thin_row(number: int, since: int, today: int, connection: Connection) -> in
         for (slot,) in connection.execute(FIRST, (number, beginning))
         if slot is not None
     ]
-    connection.execute(
-        "UPDATE remembered SET due = ? WHERE number = ?", (due(left, today), number)
-    )
+    connection.execute("UPDATE remembered SET due = ? WHERE number = ?", (due(left, today), number))
     return len(gone)
 
 

@@ -91,8 +91,6 @@ def _place(slot: int, today: int) -> tuple[int, int]:
 def _next_days(slots: Iterable[int], today: int) -> Iterator[int]:
     for slot in slots:
         day = slot // DAY_SLOTS
-        match step_of(day, today):
-            case 1:
-                yield day + FINE_DAYS + 1
-            case steps if steps == HOUR_SLOTS:
-                yield day + HOURLY_DAYS + 1
+        step = step_of(day, today)
+        if step < DAY_SLOTS:
+            yield day + 1 + (FINE_DAYS if step == 1 else HOURLY_DAYS)

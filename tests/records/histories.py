@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.records.history import INTERVAL, History, Point, Series
+from app.records.history import History, Point, Series
 from app.records.mongo_history import MongoHistory
 from app.records.schema import MIGRATIONS
 from app.records.sqlite_history import SqliteHistory
@@ -74,5 +74,3 @@ def every(seconds: int, days: Sequence[int], offset: int = 0) -> list[Point]:
     starts = [(TODAY + day) * DAY for day in days]
     times = [at for start in starts for at in range(start + offset, start + DAY, seconds)]
     return [Point(at, str(number)) for number, at in enumerate(times)]
-
-
