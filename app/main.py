@@ -28,6 +28,7 @@ from app.routers import openapi, problems
 from app.routers.automation import automation_routes
 from app.routers.cache import cache_routes
 from app.routers.health import health_routes
+from app.routers.history import HISTORY_PATHS, history_routes
 from app.routers.mirror import Mirror
 from app.routers.v1 import STORE_PATHS, v1_routes
 from app.runtime import Runtime, open_runtime
@@ -74,7 +75,7 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     app: ASGIApp = PagePolicy(build_routes(runtime))
     app = ContainerGate(
         app,
-        dict.fromkeys(STORE_PATHS, runtime.store_gate),
+        dict.fromkeys((*STORE_PATHS, *HISTORY_PATHS), runtime.store_gate),
         silent_after=settings.container_silent_timeout,
     )
     app = Mirror(app, questions, runtime.cache, runtime.variants, metrics)
@@ -108,7 +109,7 @@ def build_routes(runtime: Runtime) -> FastAPI:
         description="EstFor Kingdom's data, always there: the upstream's paths, and ours in /v1.",
         redirect_slashes=False,
     )
-    for routes in (health_routes, automation_routes, cache_routes, v1_routes):
+    for routes in (health_routes, automation_routes, cache_routes, v1_routes, history_routes):
         app.include_router(routes(runtime))
     _describe_with(app, runtime.catalogue)
     problems.install(app, lambda path: runtime.catalogue.nearest(path, app.openapi()["paths"]))

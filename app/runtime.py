@@ -41,8 +41,10 @@ from app.membership import Membership, purge_everywhere
 from app.metrics import Metrics, WorkerPlace
 from app.middleware.client_address import Networks, parse_networks
 from app.middleware.quota import ClientQuotas, parse_limits
+from app.records.history import History
 from app.records.schema import MIGRATIONS
 from app.records.sqlite import SqliteRecords
+from app.records.sqlite_history import SqliteHistory
 from app.records.store import RecordStore
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
@@ -77,6 +79,8 @@ class Runtime:
     variants: Variants
     upkeep: Upkeep
     """The records of the kingdom, which live where the answers do, and the jobs."""
+    history: History
+    """How values moved; it lives where the records do."""
     purge: Callable[[Purge], None]
     """Forgets answers, here and in the other gateways."""
     quotas: ClientQuotas | None
@@ -130,7 +134,7 @@ async def open_runtime(
         metrics.observe_states(states)
         # One of several workers is enough, and another one takes its place.
         scheduled = worker is None or worker.number == 0
-        upkeep = await keep_up(settings, upstream, gate, metrics, parts, scheduled)
+        upkeep, history = await keep_up(settings, upstream, gate, metrics, parts, scheduled)
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
@@ -142,6 +146,7 @@ async def open_runtime(
             cache=cache,
             variants=variants,
             upkeep=upkeep,
+            history=history,
             purge=purge_everywhere(cache, together),
             quotas=quotas,
             trusted=trusted,
@@ -297,20 +302,22 @@ def open_store(settings: Settings) -> ResponseStore:
     )
 
 
-def open_records(settings: Settings, gate: StoreGate) -> RecordStore:
-    """The record store that the settings ask for, behind ``gate``; nothing is connected yet."""
+def open_records(settings: Settings, gate: StoreGate) -> tuple[RecordStore, History]:
+    """The record store and the history that the settings ask for, in one place behind ``gate``;
+    nothing is connected yet."""
     if settings.mongodb_uri is None:
         file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
-        return SqliteRecords(file, wall=time.time)
+        return SqliteRecords(file, wall=time.time), SqliteHistory(file.share())
     # Imported only where they are used, as for the answers.
     from app.records.mongo import MongoRecords  # noqa: PLC0415
+    from app.records.mongo_history import MongoHistory  # noqa: PLC0415
     from app.storage.mongo_link import MongoLink  # noqa: PLC0415
 
     uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
     link = MongoLink(uri, database, timeout=settings.mongodb_timeout)
     if isinstance(gate, ContainerGate):
         gate.watch(shut=link.disconnect)
-    return MongoRecords(link, wall=time.time)
+    return MongoRecords(link, wall=time.time), MongoHistory(link)
 
 
 async def keep_up(
@@ -320,11 +327,12 @@ async def keep_up(
     metrics: Metrics,
     parts: AsyncExitStack,
     scheduled: bool,
-) -> Upkeep:
+) -> tuple[Upkeep, History]:
     """The records, and what keeps them fresh; where it is ``scheduled``, by itself from now on."""
-    records = open_records(settings, gate)
+    records, history = open_records(settings, gate)
     parts.push_async_callback(records.aclose)
-    return await parts.enter_async_context(
+    parts.push_async_callback(history.aclose)
+    upkeep = await parts.enter_async_context(
         open_upkeep(
             settings,
             records,
@@ -334,6 +342,7 @@ async def keep_up(
             scheduled=scheduled,
         )
     )
+    return upkeep, history
 
 
 def store_gate(settings: Settings, fleet: Fleet, store: ResponseStore) -> StoreGate:

@@ -8,7 +8,11 @@ from datetime import UTC, datetime
 from app.config import parse_duration
 
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?")
+_DATE = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)([Zz]|[+ -][0-9]{2}:[0-9]{2})?)?"
+)
+"""Day, time and zone."""
 _END = 253_402_300_799.0
 """The last second of the year 9999."""
 FORMS = "2026-05-01T12:00:00Z, 2026-05-01, 1777636800 (seconds since 1970), -7d (ago) or now"
@@ -26,8 +30,8 @@ def moment(text: str, now: float) -> float:
         return max(0.0, now - parse_duration(word[1:]))
     if _SECONDS.fullmatch(word):
         at = float(word)
-    elif _DATE.fullmatch(word):
-        at = _date(word).timestamp()
+    elif date := _DATE.fullmatch(word):
+        at = _date(*date.groups()).timestamp()
     else:
         raise ValueError(f"{text!r} is no time: write {FORMS}")
     if not 0.0 <= at <= _END:
@@ -40,8 +44,7 @@ def written(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _date(word: str) -> datetime:
+def _date(day: str, time: str | None, zone: str | None) -> datetime:
     # A plus in a query is a blank to whoever reads it.
-    day, _, rest = word.replace("t", "T", 1).partition(word[10:11] or "T")
-    at = datetime.fromisoformat(f"{day}T{rest.replace(' ', '+')}" if rest else day)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    zone = (zone or "Z").upper().replace(" ", "+")
+    return datetime.fromisoformat(f"{day}T{time or '00:00'}{zone}")
