@@ -17,7 +17,7 @@ from app.kingdom.catalogue import Match
 from app.kingdom.collections import Collection
 from app.kingdom.operation import Operation
 from app.records.store import RecordStore
-from app.sync.job import JOBS
+from app.sync.job import jobs_for
 from app.sync.lease import LocalLease
 from app.sync.run import Prove, Publish
 from app.sync.runner import Awake, Lease, Runner, SyncObserver
@@ -114,7 +114,7 @@ async def open_upkeep(
         return
     async with Scheduler(
         runner,
-        list(JOBS.values()),
+        list(jobs_for(settings.follow_players).values()),
         last_used=LastUse(questions, time.time),
         wall=time.time,
         # It spreads gateways over time and guards nothing.

@@ -20,9 +20,9 @@ class Points(NamedTuple):
     strange: set[str]
 
 
-def points_of(changes: Sequence[Change], fields: Sequence[str]) -> Points:
-    """The values of ``fields`` that ``changes`` brought: of an added row all, of a changed one
-    those that differ, of a removed one none.
+def points_of(changes: Sequence[Change], kind: str, fields: Sequence[str]) -> Points:
+    """The values of ``fields`` that ``changes`` of rows of ``kind`` brought: of an added row all,
+    of a changed one those that differ, of a removed one none.
 
     A dotted field is the sum of what stands under its second name in the objects of a list. Values
     are whole numbers; of others nothing is remembered, and of ``null`` nothing is to be.
@@ -31,11 +31,12 @@ def points_of(changes: Sequence[Change], fields: Sequence[str]) -> Points:
     for change in changes:
         row = _row(change)
         for field in fields:
-            _note(change, field, row, found)
+            _note(change, Series(kind, change.id, field), row, found)
     return found
 
 
-def _note(change: Change, field: str, row: Mapping[str, Any], found: Points) -> None:
+def _note(change: Change, series: Series, row: Mapping[str, Any], found: Points) -> None:
+    field = series.field
     top = field.partition(".")[0]
     if top not in row or row[top] is None:
         return
@@ -45,7 +46,6 @@ def _note(change: Change, field: str, row: Mapping[str, Any], found: Points) -> 
         return
     if top in change.fields and value == value_of(change.fields[top].before, field):
         return  # something else in it changed
-    series = Series(change.kind, change.id, field)
     found.points.append((series, Point(int(change.at), value)))
 
 

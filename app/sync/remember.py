@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
@@ -18,7 +18,8 @@ _THINNED = 2_000
 
 
 class Remember:
-    """A sink of the publisher: ``history`` is told what changed in fields that have one.
+    """A sink of the publisher: ``history`` is told what changed in the fields of ``collections``
+    that have one.
 
     It is thinned here as well, once a day and a part at a time: what it lives in is awake then, and
     need not be woken for that. ``wall`` counts from 1970.
@@ -27,24 +28,25 @@ class Remember:
     def __init__(
         self,
         history: History,
-        collections: Mapping[str, Collection],
+        collections: Iterable[Collection],
         *,
         wall: Callable[[], float],
     ) -> None:
         self._history = history
-        self._fields = {name: one.history for name, one in collections.items() if one.history}
+        self._collections = {one.name: one for one in collections if one.history}
         self._wall = wall
         self._thinned_on = -1
         self._strange: set[tuple[str, str]] = set()
 
     async def __call__(self, changes: Sequence[Change]) -> None:
         """Remember what ``changes``, all of one collection, brought. Raises ``StoreError``."""
-        fields = self._fields.get(changes[0].kind) if changes else None
-        if fields is None:
+        collection = self._collections.get(changes[0].kind) if changes else None
+        if collection is None:
             return
-        points, strange = points_of(changes, fields)
+        kind = collection.remembered_as or collection.name
+        points, strange = points_of(changes, kind, collection.history)
         for field in strange:
-            self._complain(changes[0].kind, field)
+            self._complain(kind, field)
         await self._history.add(points)
         await self._thin()
 

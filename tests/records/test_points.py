@@ -27,7 +27,9 @@ def changed(**fields: tuple[Any, Any]) -> Change:
 
 
 def found(change: Change, *fields: str) -> dict[str, str]:
-    return {series.field: point.value for series, point in points_of([change], fields).points}
+    return {
+        series.field: point.value for series, point in points_of([change], "clans", fields).points
+    }
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_values_are_whole_numbers(value: Any, text: str | None) -> None:
     assert value_of(value, "mmr") == text
     change = added({"mmr": value})
     assert found(change, "mmr") == ({} if text is None else {"mmr": text})
-    assert points_of([change], ["mmr"]).strange == ({"mmr"} if text is None else set())
+    assert points_of([change], "clans", ["mmr"]).strange == ({"mmr"} if text is None else set())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_a_dotted_field_is_the_sum_over_a_list(vaults: Any, total: str | None) -
 
 def test_an_added_row_brings_all_its_fields() -> None:
     change = added({"mmr": "500", "level": 3, "other": 1, "vaults": [{"amount": "4"}]})
-    assert points_of([change], ["mmr", "level", "vaults.amount"]).points == [
+    assert points_of([change], "clans", ["mmr", "level", "vaults.amount"]).points == [
         (Series("clans", "7", "mmr"), Point(1_771_200_000, "500")),
         (Series("clans", "7", "level"), Point(1_771_200_000, "3")),
         (Series("clans", "7", "vaults.amount"), Point(1_771_200_000, "4")),
@@ -90,7 +92,7 @@ def test_an_added_row_brings_all_its_fields() -> None:
 
 @pytest.mark.parametrize("row", [{}, {"mmr": None}, [], 5, None])
 def test_what_is_not_there_is_not_strange(row: Any) -> None:
-    assert points_of([added(row)], ["mmr", "vaults.amount"]) == ([], set())
+    assert points_of([added(row)], "clans", ["mmr", "vaults.amount"]) == ([], set())
 
 
 def test_a_changed_row_brings_what_differs() -> None:
@@ -120,7 +122,7 @@ def test_a_list_that_changed_and_sums_to_the_same_is_no_point() -> None:
 
 def test_a_removed_row_brings_nothing() -> None:
     change = Change("clans", "7", 3, Happened.REMOVED, AT, b'{"mmr":"1"}')
-    assert points_of([change], ["mmr"]) == ([], set())
+    assert points_of([change], "clans", ["mmr"]) == ([], set())
 
 
 @given(st.integers(), st.sampled_from([int, str]))

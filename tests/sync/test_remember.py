@@ -11,12 +11,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.errors import StoreUnavailable
-from app.kingdom.collections import COLLECTIONS, SKILLS
+from app.kingdom.collections import COLLECTIONS, SKILLS, following
 from app.records.change import Change, Happened, Shift
 from app.records.history import History, Point, Series
 from app.sync.remember import Remember
 from tests.records.histories import DAY, TODAY, every, sqlite_history
 
+FETCHED = (*COLLECTIONS.values(), following(["1"]))
 NOW = float(TODAY * DAY + 60)
 XP = Series("players", "1", "meleeXP")
 
@@ -37,7 +38,7 @@ async def all_of(history: History, series: Series) -> list[Point]:
 
 
 async def test_it_remembers_what_the_catalogue_says(history: History) -> None:
-    remember = Remember(history, COLLECTIONS, wall=lambda: NOW)
+    remember = Remember(history, FETCHED, wall=lambda: NOW)
     await remember([])
     skills: dict[str, Any] = {f"{skill}XP": "5" for skill in SKILLS}
     await remember([added("players", **skills, totalXP="85", mmr=1)])
@@ -52,8 +53,17 @@ async def test_it_remembers_what_the_catalogue_says(history: History) -> None:
     assert await all_of(history, vaults) == [(int(NOW), "7")]
 
 
+async def test_who_is_followed_has_one_history(history: History) -> None:
+    remember = Remember(history, FETCHED, wall=lambda: NOW)
+    await remember([added("players", meleeXP="5")])
+    await remember([added("followed-players", meleeXP="5")])
+    await remember([added("followed-players", at=NOW + 600, meleeXP="6")])
+    assert await all_of(history, XP) == [(int(NOW), "5"), (int(NOW) + 600, "6")]
+    assert await history.fields("followed-players", "1") == []
+
+
 async def test_what_is_told_twice_is_remembered_once(history: History) -> None:
-    remember = Remember(history, COLLECTIONS, wall=lambda: NOW)
+    remember = Remember(history, FETCHED, wall=lambda: NOW)
     shift = {"meleeXP": Shift("5", "6")}
     later = Change("players", "1", 2, Happened.CHANGED, NOW + 600, b"{}", shift)
     for _ in range(2):
@@ -62,7 +72,7 @@ async def test_what_is_told_twice_is_remembered_once(history: History) -> None:
 
 
 async def test_what_is_no_number_is_said_once(history: History) -> None:
-    remember = Remember(history, COLLECTIONS, wall=lambda: NOW)
+    remember = Remember(history, FETCHED, wall=lambda: NOW)
     with capture_logs() as logs:
         for _ in range(3):
             await remember([added("players", meleeXP="a lot", magicXP="3")])
@@ -72,7 +82,7 @@ async def test_what_is_no_number_is_said_once(history: History) -> None:
 
 async def test_it_thins_when_a_day_has_begun(history: History) -> None:
     now = NOW
-    remember = Remember(history, COLLECTIONS, wall=lambda: now)
+    remember = Remember(history, FETCHED, wall=lambda: now)
     await history.add([(XP, point) for point in every(600, [-5])])
     await remember([added("players", magicXP="3")])
     assert len(await all_of(history, XP)) == 24
@@ -88,7 +98,7 @@ async def test_a_great_deal_is_thinned_in_parts(history: History) -> None:
     days = every(1800, [-5])[:3]
     players = [Series("players", str(number), "totalXP") for number in range(4_001)]
     await history.add([(series, point) for series in players for point in days])
-    remember = Remember(history, COLLECTIONS, wall=lambda: NOW)
+    remember = Remember(history, FETCHED, wall=lambda: NOW)
     left = []
     for _ in range(4):
         await remember([added("players", magicXP="3")])
@@ -99,6 +109,6 @@ async def test_a_great_deal_is_thinned_in_parts(history: History) -> None:
 async def test_a_history_that_is_not_there_is_told_of(history: History) -> None:
     """So that the publisher tells it again."""
     await history.aclose()
-    remember = Remember(history, COLLECTIONS, wall=lambda: NOW)
+    remember = Remember(history, FETCHED, wall=lambda: NOW)
     with pytest.raises(StoreUnavailable):
         await remember([added("players", magicXP="3")])
