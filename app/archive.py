@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.cache.gate import StoreGate
-from app.config import StoreSettings
+from app.config import Settings, StoreSettings
 from app.containers.gate import ContainerGate
 from app.records.change import ChangeLog
+from app.records.history import History
 from app.records.schema import MIGRATIONS
 from app.records.shelf import Shelf
 from app.records.sqlite import SqliteRecords
 from app.records.sqlite_changes import SqliteChangeLog
+from app.records.sqlite_history import SqliteHistory
 from app.records.store import JobState, RecordStore
 from app.storage.sqlite_file import SqliteFile
+from app.sync.job import kept_for
 from app.sync.publisher import Observer, Publisher
+from app.sync.remember import Remember
 
 if TYPE_CHECKING:
     from app.coordination.link import RedisLink
@@ -37,6 +41,8 @@ class Archive:
     """What of the records is in memory, to answer from."""
     changes: ChangeLog
     publisher: Publisher
+    history: History
+    """How values moved; it lives where the records do."""
     gate: StoreGate
     """The way to the records, which may sleep."""
 
@@ -53,7 +59,7 @@ class Archive:
 
 @asynccontextmanager
 async def open_archive(
-    settings: StoreSettings,
+    settings: Settings,
     gate: StoreGate,
     link: RedisLink | None,
     realm: str,
@@ -68,28 +74,34 @@ async def open_archive(
     async with AsyncExitStack() as parts:
         file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
         parts.push_async_callback(file.aclose)
-        records = _records(settings, gate, file.share())
+        records, history = _records(settings, gate, file)
         parts.push_async_callback(records.aclose)
+        parts.push_async_callback(history.aclose)
         changes = _changes(link, realm, file.share())
         parts.push_async_callback(changes.aclose)
         shelf = Shelf(records, lambda: gate.is_open)
         if served:
             await parts.enter_async_context(shelf)
-        yield Archive(records, shelf, changes, Publisher(records, changes, observer=observer), gate)
+        sinks = (Remember(history, kept_for(settings.follow_players), wall=time.time),)
+        publisher = Publisher(records, changes, sinks, observer=observer)
+        yield Archive(records, shelf, changes, publisher, history, gate)
 
 
-def _records(settings: StoreSettings, gate: StoreGate, file: SqliteFile) -> RecordStore:
+def _records(
+    settings: StoreSettings, gate: StoreGate, file: SqliteFile
+) -> tuple[RecordStore, History]:
     if settings.mongodb_uri is None:
-        return SqliteRecords(file, wall=time.time)
+        return SqliteRecords(file.share(), wall=time.time), SqliteHistory(file.share())
     # Imported only where they are used: the driver takes 7 MB.
     from app.records.mongo import MongoRecords  # noqa: PLC0415
+    from app.records.mongo_history import MongoHistory  # noqa: PLC0415
     from app.storage.mongo_link import MongoLink  # noqa: PLC0415
 
     uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
     link = MongoLink(uri, database, timeout=max(settings.mongodb_timeout, _PATIENT))
     if isinstance(gate, ContainerGate):
         gate.watch(shut=link.disconnect)
-    return MongoRecords(link, wall=time.time)
+    return MongoRecords(link, wall=time.time), MongoHistory(link)
 
 
 def _changes(link: RedisLink | None, realm: str, file: SqliteFile) -> ChangeLog:

@@ -19,7 +19,7 @@ from app.jobs import open_sync
 from app.logs import configure_logging
 from app.records.store import JobState
 from app.remote import RemoteGateway
-from app.sync.job import JOBS, Job
+from app.sync.job import JOBS, Job, jobs_for
 from app.sync.lease import LocalLease
 from app.sync.runner import Lease
 from app.sync_progress import SyncProgress
@@ -51,7 +51,8 @@ def run(
         raise typer.BadParameter(f"no job {', '.join(unknown)}; there are {', '.join(JOBS)}")
     settings = load_settings()
     configure_logging(settings.model_copy(update={"log_level": "ERROR"}))
-    wanted = [JOBS[name] for name in jobs or JOBS]
+    known = jobs_for(settings.follow_players)
+    wanted = [known[name] for name in jobs or known]
     states = asyncio.run(_run(settings, wanted, confirm, quiet=as_json))
     if as_json:
         print_json([asdict(state) for state in states])

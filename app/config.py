@@ -209,6 +209,10 @@ NO_AUTOMATION: Mapping[str, bool] = {"container_auto_start": False, "container_a
 """For commands that must not touch anybody's containers."""
 
 
+MOST_FOLLOWED = 200
+"""Heroes: all of them stand in one URL."""
+
+
 class SyncSettings(BaseModel):
     """How records of the kingdom are kept fresh."""
 
@@ -217,6 +221,19 @@ class SyncSettings(BaseModel):
     sync_max_drop: int = Field(
         20, ge=0, le=100, description="Percent of its rows that a list may lose without doubt."
     )
+    follow_players: Words = Field(
+        (), description="Token ids of heroes that are remembered whether they are active or not."
+    )
+
+    @field_validator("follow_players")
+    @classmethod
+    def _are_heroes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [word for word in value if not re.fullmatch(r"[0-9]{1,20}", word)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no token id; write 200123,200124")
+        if len(value) > MOST_FOLLOWED:
+            raise ValueError(f"{len(value)} are too many; up to {MOST_FOLLOWED} can be followed")
+        return value
 
 
 class CoordinationSettings(BaseModel):

@@ -31,6 +31,7 @@ from app.routers.automation import automation_routes
 from app.routers.cache import cache_routes
 from app.routers.changes import CHANGE_PATHS, changes_routes
 from app.routers.health import health_routes
+from app.routers.history import HISTORY_PATHS, history_routes
 from app.routers.mirror import Mirror
 from app.routers.sync import sync_routes
 from app.routers.v1 import STORE_PATHS, v1_routes
@@ -81,7 +82,7 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     app: ASGIApp = PagePolicy(routes)
     app = ContainerGate(
         app,
-        dict.fromkeys(STORE_PATHS, runtime.store_gate)
+        dict.fromkeys((*STORE_PATHS, *HISTORY_PATHS), runtime.store_gate)
         | dict.fromkeys(CHANGE_PATHS, runtime.changes_gate),
         silent_after=settings.container_silent_timeout,
     )
@@ -137,9 +138,10 @@ def build_routes(runtime: Runtime) -> FastAPI:
         health_routes,
         automation_routes,
         cache_routes,
+        sync_routes,
         v1_routes,
         changes_routes,
-        sync_routes,
+        history_routes,
     ):
         app.include_router(routes(runtime))
     _describe_with(app, runtime.catalogue)

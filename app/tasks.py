@@ -26,6 +26,7 @@ from app.coordination.meeting import open_job_leases
 from app.job_queue import HARD_LIMIT, TASK, celery_app
 from app.jobs import open_sync
 from app.sync.errand import Errand, fulfil
+from app.sync.job import jobs_for
 
 _log = structlog.get_logger(__name__)
 GRACE = 5.0
@@ -46,7 +47,8 @@ async def perform(settings: Settings, errand: Errand) -> dict[str, Any]:
     async with open_job_leases(broker, realm(settings)) as leases:
         try:
             async with open_sync(settings, leases.lease) as runner:
-                outcome = await fulfil(errand, runner, patience=PATIENCE)
+                job = jobs_for(settings.follow_players)[errand.job]
+                outcome = await fulfil(errand, runner, job, patience=PATIENCE)
         finally:
             await leases.answered(errand.job)
     return {"job": errand.job, "outcome": outcome.value}

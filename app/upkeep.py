@@ -17,7 +17,7 @@ from app.kingdom.catalogue import Match
 from app.kingdom.collections import Collection
 from app.kingdom.operation import Operation
 from app.records.store import JobState, RecordStore
-from app.sync.job import JOBS
+from app.sync.job import jobs_for
 from app.sync.lease import LocalLease
 from app.sync.run import Prove, Publish
 from app.sync.runner import Awake, Lease, Runner, SilentSyncObserver, SyncObserver
@@ -131,7 +131,7 @@ async def open_upkeep(
         through(runner) if through else nullcontext(runner) as runs,
         Scheduler(
             runs,
-            list(JOBS.values()),
+            list(jobs_for(settings.follow_players).values()),
             last_used=LastUse(questions, time.time),
             wall=time.time,
             # It spreads gateways over time and guards nothing.

@@ -88,6 +88,8 @@ def test_an_empty_value_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "value", "says"),
     [
         ("ESTFOR_API_URL", "api.estfor.com", "base URL"),
+        ("FOLLOW_PLAYERS", "200123 ada", "ada"),
+        ("FOLLOW_PLAYERS", ",".join(map(str, range(201))), "up to 200"),
         ("UPSTREAM_TIMEOUT", "forever", "bounded"),
         ("UPSTREAM_TIMEOUT", "0s", "more than zero"),
         ("UPSTREAM_MAX_CONCURRENCY", "0", "greater than or equal to 1"),

@@ -27,7 +27,7 @@ from app.records.store import Generation, RecordStore, Version
 from app.sandbox.options import SandboxOptions
 from app.serving import address, beside, bind
 from app.storage.sqlite_file import SqliteFile
-from app.sync.job import HOUR, JOBS, Job
+from app.sync.job import HOUR, JOBS, Job, jobs_for
 from app.sync.lease import LocalLease
 from app.sync.runner import Runner
 from app.sync.source import Source
@@ -191,6 +191,20 @@ async def test_a_second_run_writes_what_changed_and_nothing_else(tmp_path: Path)
             for one in await here.versions(collection.name):
                 same = one.id in then and then[one.id].digest == one.digest
                 assert not same or one.at == (then[one.id].at if not one.gone else here.clock.now)
+
+
+async def test_heroes_are_followed_whether_they_are_active_or_not(tmp_path: Path) -> None:
+    async with kept(tmp_path, players=400) as here:
+        await here.runner.run(JOBS["players"])
+        async with httpx.AsyncClient(base_url=here.url) as client:
+            query = {"numToFetch": "1000", "isActive": "false"}
+            everybody = (await client.get("/players", params=query)).json()["players"]
+        active = await here.rows("players")
+        idle = [row["id"] for row in everybody if row["id"] not in active]
+        wanted = [idle[0], next(iter(active)), "999999999"]
+        state = await here.runner.run(jobs_for(wanted)["players"])
+        assert state.error is None
+        assert set(await here.rows("followed-players")) == set(wanted[:2])
 
 
 async def test_either_store_keeps_what_jobs_bring(store: RecordStore, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ them, and why the answers are the same, in ``docs/decisions/0018-records.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -32,7 +33,8 @@ class Collection:
     ``served``: whether questions may be answered from it, ``by_id`` the operation that gives one
     of its rows, and ``flags`` the parameters that, when true, leave only the rows in which the
     field of that name is true. ``history``: the fields that are remembered over time; a dotted one
-    is the sum over a list of objects.
+    is the sum over a list of objects; ``remembered_as`` the collection whose rows they are, if it
+    is another one.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Collection:
     by_id: str | None = None
     flags: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
+    remembered_as: str | None = None
 
 
 SKILLS = (
@@ -100,6 +103,19 @@ PLAYERS = Collection(
     "players", "players", extent=Extent.SOME, query=(_SIMPLIFIED, ("isActive", "true")),
     order=("mintedNumber", "asc"), history=("totalLevel", "totalXP", *(f"{s}XP" for s in SKILLS)),
 )  # fmt: skip
+
+
+def following(heroes: Sequence[str]) -> Collection:
+    """Those of the ``heroes``, by token id, that there are: also while they are not active."""
+    named = tuple(("tokenIds[]", hero) for hero in heroes)
+    return replace(
+        PLAYERS,
+        name="followed-players",
+        query=(_SIMPLIFIED, *named),
+        remembered_as=PLAYERS.name,
+    )
+
+
 LOTTERIES = Collection("lotteries", "lotteries", order=("id", "asc"))
 RAFFLE_ENTRIES = Collection(
     "raffle-entries", "raffle-entries", extent=Extent.NEWEST, order=("timestamp", "desc")

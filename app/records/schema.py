@@ -36,13 +36,24 @@ _TOLD = "CREATE TABLE told (kind TEXT PRIMARY KEY, draft INTEGER NOT NULL, id TE
 # A cursor names its log: those of a file that was lost are no cursors of the one after it.
 _LOG = "CREATE TABLE log (name TEXT NOT NULL)"
 _NAMED = "INSERT INTO log VALUES (lower(hex(randomblob(4))))"
+# A point names its row and its field by number: by name it would be more than twice the size.
+# ``due``: the day on which points of the row may have to be forgotten.
+_REMEMBERED = """
+CREATE TABLE remembered (
+    number INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, due INTEGER,
+    UNIQUE (kind, id)
+)"""
+_DUE = "CREATE INDEX remembered_due ON remembered (due) WHERE due IS NOT NULL"
+_FIELDS = "CREATE TABLE fields (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)"
+# ``second``: within the slot. ``value`` is a number if it has 64 bits, and text if it has more.
 _POINTS = """
 CREATE TABLE points (
-    kind TEXT NOT NULL, id TEXT NOT NULL, field TEXT NOT NULL, slot INTEGER NOT NULL,
-    at REAL NOT NULL, value TEXT NOT NULL,
-    PRIMARY KEY (kind, id, field, slot)
+    row INTEGER NOT NULL, field INTEGER NOT NULL, slot INTEGER NOT NULL,
+    second INTEGER NOT NULL, value NOT NULL,
+    PRIMARY KEY (row, field, slot)
 ) WITHOUT ROWID"""
+_HISTORY = (_REMEMBERED, _DUE, _FIELDS, _POINTS)
 
 MIGRATIONS: Migrations = (
-    (_VERSIONS, _BY_DRAFT, _COURSES, _GENERATIONS, _JOBS, _CHANGES, _TOLD, _LOG, _NAMED, _POINTS),
+    (_VERSIONS, _BY_DRAFT, _COURSES, _GENERATIONS, _JOBS, _CHANGES, _TOLD, _LOG, _NAMED, *_HISTORY),
 )

@@ -15,7 +15,7 @@ from app.errors import JobSent, RequestRefused, StoreError
 from app.records.store import JobState
 from app.routers.operators import operators_only
 from app.runtime import Runtime
-from app.sync.job import JOBS, Job
+from app.sync.job import Job
 from app.sync.scheduler import Scheduler
 
 
@@ -42,7 +42,7 @@ def sync_routes(runtime: Runtime) -> APIRouter:
             await scheduler.look_around()
         return {
             "running": None if scheduler.running is None else asdict(scheduler.running),
-            "jobs": [describe(job, scheduler) for job in JOBS.values()],
+            "jobs": [describe(job, scheduler) for job in scheduler.jobs.values()],
             "collections": {
                 name: {"rows": one.rows, "as_of": _time(one.as_of), "served": True}
                 for name, one in runtime.archive.shelf.generations().items()
@@ -55,17 +55,16 @@ def sync_routes(runtime: Runtime) -> APIRouter:
         responses={202: {"description": "A worker was told to"}},
     )
     async def run(job: str, wanted: RunRequest | None = None) -> JSONResponse:
-        if job not in JOBS:
-            known = ", ".join(JOBS)
-            raise RequestRefused(404, "No such job", f"There is no job {job}; there are {known}.")
         scheduler = _scheduler(runtime)
-        confirm = wanted is not None and wanted.confirm
+        if job not in scheduler.jobs:
+            known = ", ".join(scheduler.jobs)
+            raise RequestRefused(404, "No such job", f"There is no job {job}; there are {known}.")
+        wish, confirm = scheduler.jobs[job], wanted is not None and wanted.confirm
         try:
-            await scheduler.trigger(JOBS[job], confirm=confirm)
+            await scheduler.trigger(wish, confirm=confirm)
         except JobSent as sent:
-            told = {**describe(JOBS[job], scheduler), "sent": str(sent)}
-            return JSONResponse(told, 202)
-        return JSONResponse(describe(JOBS[job], scheduler))
+            return JSONResponse({**describe(wish, scheduler), "sent": str(sent)}, 202)
+        return JSONResponse(describe(wish, scheduler))
 
     return router
 

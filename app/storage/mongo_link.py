@@ -17,7 +17,7 @@ import pymongo
 import structlog
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
-from pymongo import AsyncMongoClient, errors
+from pymongo import AsyncMongoClient, UpdateOne, errors
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -31,6 +31,7 @@ __all__ = [
     "Documents",
     "DuplicateKeyError",
     "MongoLink",
+    "UpdateOne",
     "translate",
 ]
 

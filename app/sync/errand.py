@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from app.errors import JobBusy
 from app.records.store import JobState
-from app.sync.job import JOBS
+from app.sync.job import JOBS, Job
 from app.sync.scheduler import Runs
 
 LOOK_AGAIN = 1.0
@@ -50,8 +50,8 @@ def is_fulfilled(errand: Errand, state: JobState | None) -> bool:
     return state is not None and errand.since <= state.began_at <= state.ended_at
 
 
-async def fulfil(errand: Errand, runner: Runs, *, patience: float) -> Outcome:
-    """Run the job, once.
+async def fulfil(errand: Errand, runner: Runs, job: Job, *, patience: float) -> Outcome:
+    """Run ``job``, the errand's, once.
 
     When it is busy, that may be the right of a process that is dead and has not run out yet: only
     after ``patience`` seconds is it known that somebody lives. Raises what ``runner`` raises but
@@ -63,7 +63,7 @@ async def fulfil(errand: Errand, runner: Runs, *, patience: float) -> Outcome:
         if is_fulfilled(errand, (await runner.states()).get(errand.job)):
             return Outcome.NOT_NEEDED
         try:
-            await runner.run(JOBS[errand.job], confirm=errand.confirm)
+            await runner.run(job, confirm=errand.confirm)
         except JobBusy:
             if clock() >= deadline:
                 return Outcome.BUSY

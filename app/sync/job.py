@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from app.kingdom import collections as kept
 from app.kingdom.collections import DEFINITIONS, Collection
@@ -38,3 +39,17 @@ JOBS: dict[str, Job] = {
     )
 }
 """By name. The cadences stay below the fresh times of the answers that are made of the records."""
+
+
+def jobs_for(followed: Sequence[str]) -> dict[str, Job]:
+    """``JOBS``, where the heroes in ``followed`` are fetched with the active ones."""
+    if not followed:
+        return JOBS
+    players = JOBS["players"]
+    both = (*players.collections, kept.following(followed))
+    return {**JOBS, players.name: replace(players, collections=both)}
+
+
+def kept_for(followed: Sequence[str]) -> tuple[Collection, ...]:
+    """All collections that these jobs bring."""
+    return tuple(one for job in jobs_for(followed).values() for one in job.collections)

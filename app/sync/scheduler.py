@@ -87,6 +87,8 @@ class Scheduler:
         """What is known of the jobs, as of the last look; reading it wakes nobody."""
         self.running: Running | None = None
         self._runner = runner
+        self.jobs = {job.name: job for job in jobs}
+        """By name."""
         self._jobs = tuple(jobs)
         self._last_used = last_used
         self._wall = wall

@@ -37,8 +37,16 @@ def database() -> Iterator[sqlite3.Connection]:
         ),
         ("SELECT draft, id FROM told WHERE kind = 'k'", "(kind=?)"),
         (
-            "SELECT at FROM points WHERE kind = 'k' AND id = 'i' AND field = 'f' AND slot >= 1",
-            "PRIMARY KEY (kind=? AND id=? AND field=? AND slot>?)",
+            "SELECT value FROM points WHERE row = 1 AND field = 1 AND slot >= 1",
+            "PRIMARY KEY (row=? AND field=? AND slot>?)",
+        ),
+        (
+            "SELECT number FROM remembered WHERE kind = 'k' AND id = 'i'",
+            "COVERING INDEX sqlite_autoindex_remembered_1 (kind=? AND id=?)",
+        ),
+        (
+            "SELECT number FROM remembered WHERE due <= 1 ORDER BY due",
+            "COVERING INDEX remembered_due (due<?)",
         ),
     ],
 )

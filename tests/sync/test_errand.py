@@ -68,32 +68,32 @@ class Runner:
 
 async def test_of_ten_errands_for_one_thing_one_is_run() -> None:
     runner = Runner()
-    outcomes = [await fulfil(WISH, runner, patience=1.0) for _ in range(10)]
+    outcomes = [await fulfil(WISH, runner, JOBS[WISH.job], patience=1.0) for _ in range(10)]
     assert outcomes == [Outcome.RAN] + [Outcome.NOT_NEEDED] * 9
     assert runner.runs == [("items", False)]
 
 
 async def test_what_an_operator_confirmed_is_told_to_the_runner() -> None:
     runner = Runner()
-    await fulfil(Errand("items", 100.0, confirm=True), runner, patience=1.0)
+    await fulfil(Errand("items", 100.0, confirm=True), runner, JOBS["items"], patience=1.0)
     assert runner.runs == [("items", True)]
 
 
 async def test_the_right_of_one_who_died_is_waited_out() -> None:
     runner = Runner(busy=3)
-    assert await fulfil(WISH, runner, patience=0.4) is Outcome.RAN
+    assert await fulfil(WISH, runner, JOBS[WISH.job], patience=0.4) is Outcome.RAN
     assert runner.runs == [("items", False)]
 
 
 async def test_what_another_one_did_meanwhile_is_not_done_again() -> None:
     runner = Runner(busy=2)
     runner.then = JobState("items", began_at=101.0, ended_at=103.0)
-    assert await fulfil(WISH, runner, patience=0.4) is Outcome.NOT_NEEDED
+    assert await fulfil(WISH, runner, JOBS[WISH.job], patience=0.4) is Outcome.NOT_NEEDED
     assert runner.runs == []
 
 
 async def test_somebody_who_lives_is_left_to_it() -> None:
     runner = Runner(busy=1_000)
     async with asyncio.timeout(20):
-        assert await fulfil(WISH, runner, patience=0.1) is Outcome.BUSY
+        assert await fulfil(WISH, runner, JOBS[WISH.job], patience=0.1) is Outcome.BUSY
     assert runner.runs == []
