@@ -72,6 +72,20 @@ class Away(Exception):
     """Raised when Redis cannot be asked now; each process works by itself then."""
 
 
+async def heeded(ask: Callable[[], Awaitable[T]]) -> T:
+    """What ``ask`` gives; the task ends here if it was cancelled meanwhile.
+
+    The client loses a cancellation that comes in the moment in which it has sent a command, as
+    ``asyncio.wait_for`` does before Python 3.12. A task that goes on for ever would never end.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    answer = await ask()
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return answer
+
+
 class RedisLink:
     """Calls to one Redis; ``clock`` is monotonic. ``redis`` is closed by whoever made it."""
 
@@ -100,7 +114,7 @@ class RedisLink:
         async with self._turns:
             try:
                 async with asyncio.timeout(PATIENCE):
-                    answer = await ask()
+                    answer = await heeded(ask)
             except FAILURES as error:
                 self._note_away(str(error) or f"no answer within {PATIENCE:g} s")
                 raise Away(str(error)) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -66,3 +67,24 @@ async def test_asleep_it_is_woken_by_a_call_and_not_by_a_look(redis_server: Redi
         assert await link.call(redis.ping)
         assert not link.is_away
     assert door.leases == 0
+
+
+async def test_who_asks_again_and_again_can_be_told_to_end_at_any_moment(link: RedisLink) -> None:
+    async def ask_for_ever() -> None:
+        while True:
+            await link.look(link.redis.ping)
+
+    for moments in range(200):
+        asking = asyncio.create_task(ask_for_ever())
+        for _ in range(moments % 40):
+            await asyncio.sleep(0)
+        asking.cancel()
+        done, _ = await asyncio.wait({asking}, timeout=20)
+        assert done, "it went on"
+        assert asking.cancelled()
+
+
+async def test_who_has_no_door_is_always_let_in() -> None:
+    door = OpenDoor()
+    with door.enter(), await door.open():
+        assert door.is_open
