@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from app.coordination.link import FAILURES, RedisLink, heeded
+from app.coordination.link import FAILURES, RedisLink, in_time
 from app.errors import ContainerError, StoreError, StoreUnavailable
 from app.records.change import KEEP, Change, CursorGone, Happened, Told
 from app.records.change_text import pack_fields, read_fields
@@ -154,8 +154,7 @@ class RedisChangeLog:
         if self._closed:
             raise StoreUnavailable(f"{self.name} was closed")
         try:
-            async with asyncio.timeout(self._patience):
-                return await heeded(ask)
+            return await in_time(ask, self._patience)
         except FAILURES as error:
             reason = str(error) or f"no answer within {self._patience:g} s"
             raise StoreUnavailable(f"the changes in redis: {reason}") from error

@@ -72,15 +72,17 @@ class Away(Exception):
     """Raised when Redis cannot be asked now; each process works by itself then."""
 
 
-async def heeded(ask: Callable[[], Awaitable[T]]) -> T:
-    """What ``ask`` gives; the task ends here if it was cancelled meanwhile.
+async def in_time(ask: Callable[[], Awaitable[T]], within: float) -> T:
+    """What ``ask`` gives within so many seconds, or ``TimeoutError``.
 
     The client loses a cancellation that comes in the moment in which it has sent a command, as
-    ``asyncio.wait_for`` does before Python 3.12. A task that goes on for ever would never end.
+    ``asyncio.wait_for`` does before Python 3.12. It is heeded here: a task that goes on for ever
+    would never end.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
-    answer = await ask()
+    async with asyncio.timeout(within):
+        answer = await ask()
     if task and task.cancelling() > before:
         raise asyncio.CancelledError
     return answer
@@ -113,8 +115,7 @@ class RedisLink:
             raise Away("it was away a moment ago")
         async with self._turns:
             try:
-                async with asyncio.timeout(PATIENCE):
-                    answer = await heeded(ask)
+                answer = await in_time(ask, PATIENCE)
             except FAILURES as error:
                 self._note_away(str(error) or f"no answer within {PATIENCE:g} s")
                 raise Away(str(error)) from None

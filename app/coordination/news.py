@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import structlog
 
-from app.coordination.link import FAILURES, RedisLink, heeded
+from app.coordination.link import FAILURES, RedisLink, in_time
 
 _log = structlog.get_logger(__name__)
 SILENCE = 5.0
@@ -65,7 +65,7 @@ class News:
     async def _listen(self) -> None:
         """Until nothing is heard any more."""
         async with self._link.redis.pubsub(ignore_subscribe_messages=True) as subscription:
-            await heeded(lambda: subscription.subscribe(self._channel))
+            await in_time(lambda: subscription.subscribe(self._channel), SILENCE)
             self.listening = True
             # What was told while nobody listened here has to be found out.
             self._on_listening()
