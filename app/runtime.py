@@ -52,6 +52,7 @@ from app.upstream.client import UpstreamClient
 from app.workforce import by_workers, job_lease
 
 if TYPE_CHECKING:
+    from app.coordination.link import RedisLink
     from app.coordination.meeting import Meeting
 
 _log = structlog.get_logger(__name__)
@@ -117,10 +118,7 @@ async def open_runtime(
         together = meeting.together if meeting else None
         upstream = await parts.enter_async_context(upstream_client(settings, metrics, together))
         link = meeting.link if meeting else None
-        archiving = open_archive(
-            settings, gate, link, realm(settings), served=True, observer=metrics
-        )
-        archive = await parts.enter_async_context(archiving)
+        archive = await parts.enter_async_context(keep_archive(settings, gate, link, metrics))
         recorded = Recorded(archive.shelf.snapshot)
         cache = response_cache(settings, store, gate, upstream, metrics, together, recorded)
         parts.push_async_callback(cache.aclose)
@@ -227,6 +225,13 @@ def open_redis_gate(settings: Settings, fleet: Fleet, meeting: Meeting | None) -
     gate = ContainerGate(fleet, "redis", within=settings.container_startup_timeout)
     meeting.link.door = gate
     return gate
+
+
+def keep_archive(
+    settings: Settings, gate: StoreGate, link: RedisLink | None, metrics: Metrics
+) -> AbstractAsyncContextManager[Archive]:
+    """What is kept of the kingdom, to answer from."""
+    return open_archive(settings, gate, link, realm(settings), served=True, observer=metrics)
 
 
 def keep_up(

@@ -59,7 +59,7 @@ class StateGauges:
 
     def _sync_families(self) -> Iterator[Metric]:
         age = GaugeMetricFamily(
-            "drawbridge_sync_age_seconds", "Since the begin of the last good run.", labels=["job"]
+            "drawbridge_sync_age_seconds", "Since the end of the last good run.", labels=["job"]
         )
         for job, seconds in self._jobs.ages().items():
             age.add_metric([job], seconds)

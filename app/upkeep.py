@@ -82,7 +82,7 @@ class Upkeep:
     scheduler: Scheduler | None
 
     def ages(self) -> Mapping[str, float]:
-        """Seconds since the last good run of each job began, as far as is known here."""
+        """Seconds since the last good run of each job ended, as far as is known here."""
         states = {} if self.scheduler is None else self.scheduler.states
         now = time.time()
         return {name: max(0.0, now - one.good_at) for name, one in states.items() if one.good_at}

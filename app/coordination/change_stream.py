@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import orjson
 
 from app.coordination.link import FAILURES, RedisLink
+from app.coordination.patience import in_time
 from app.errors import ContainerError, StoreError, StoreUnavailable
 from app.records.change import KEEP, Change, CursorGone, Happened, Told
 from app.records.change_text import pack_fields, read_fields
@@ -153,18 +154,11 @@ class RedisChangeLog:
     async def _look(self, ask: Callable[[], Awaitable[T]]) -> T:
         if self._closed:
             raise StoreUnavailable(f"{self.name} was closed")
-        before = _cancellations()
         try:
-            async with asyncio.timeout(self._patience):
-                answer = await ask()
+            return await in_time(ask, self._patience)
         except FAILURES as error:
             reason = str(error) or f"no answer within {self._patience:g} s"
             raise StoreUnavailable(f"the changes in redis: {reason}") from error
-        # The client loses one that comes in the moment in which it has sent a command, as
-        # ``asyncio.wait_for`` does before Python 3.12.
-        if _cancellations() > before:
-            raise asyncio.CancelledError
-        return answer
 
     def _unpacked(self, packed: bytes) -> list[tuple[str, list[str]]]:
         try:
@@ -189,12 +183,6 @@ class RedisChangeLog:
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise StoreError(f"{self.name} {cursor} is no change of ours: {error!r}") from error
         return Told(cursor, change)
-
-
-def _cancellations() -> int:
-    """How often the task that runs was told to end."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
 
 
 def _place(told: bytes) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from app.coordination.patience import patience
+from app.coordination.patience import in_time
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -114,16 +114,12 @@ class RedisLink:
             raise Away("it is asleep")
         if self._clock() < self._rests_until:
             raise Away("it was away a moment ago")
-        cancelled = _cancellations()
         async with self._turns:
             try:
-                async with patience(PATIENCE):
-                    answer = await ask()
+                answer = await in_time(ask, PATIENCE)
             except FAILURES as error:
-                _pass_on(cancelled)
                 self._note_away(str(error) or f"no answer within {PATIENCE:g} s")
                 raise Away(str(error)) from None
-        _pass_on(cancelled)
         self._note_back()
         return answer
 
@@ -142,15 +138,3 @@ class RedisLink:
         if self.is_away:
             self.is_away = False
             _log.info("redis is back: processes work together again")
-
-
-def _cancellations() -> int:
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
-
-
-def _pass_on(before: int) -> None:
-    """Raise what the client swallowed: it drops a cancellation that comes while it connects or
-    gives a connection back, and whoever waits for the end of its task would wait for ever."""
-    if _cancellations() > before:
-        raise asyncio.CancelledError

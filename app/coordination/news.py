@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from app.coordination.link import FAILURES, RedisLink
+from app.coordination.patience import in_time
 from app.owned_task import OwnsTask
 
 _log = structlog.get_logger(__name__)
@@ -54,8 +55,7 @@ class News(OwnsTask):
     async def _listen(self) -> None:
         """Until nothing is heard any more."""
         async with self._link.redis.pubsub(ignore_subscribe_messages=True) as subscription:
-            async with asyncio.timeout(SILENCE):
-                await subscription.subscribe(self._channel)
+            await in_time(lambda: subscription.subscribe(self._channel), SILENCE)
             self.listening = True
             # What was told while nobody listened here has to be found out.
             self._on_listening()

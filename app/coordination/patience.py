@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
+T = TypeVar("T")
 _TICKS = 10
 """So many turns of the loop are given at least."""
 
@@ -37,3 +39,19 @@ async def patience(seconds: float) -> AsyncIterator[None]:
             yield
         finally:
             timer.cancel()
+
+
+async def in_time(ask: Callable[[], Awaitable[T]], within: float) -> T:
+    """What ``ask`` gives within so many seconds, as ``patience`` counts them, or ``TimeoutError``.
+
+    Redis' client loses a cancellation that comes while it connects, sends or gives a connection
+    back. It is heeded here: whoever waits for the end of its task would wait for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        async with patience(within):
+            return await ask()
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError

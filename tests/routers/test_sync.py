@@ -103,7 +103,7 @@ async def test_what_fails_for_long_is_not_well(kingdom: str, tmp_path: Path) -> 
         gateway_on(kingdom, tmp_path, sync_enabled=True, sync_pace=0.0) as client,
     ):
         await once_all_were_run(client)
-        await sandbox.put("/__sandbox__/faults", json={"status": 404, "path": "/territories"})
+        await sandbox.put("/__sandbox__/faults", json={"answer": "empty", "path": "/territories"})
         for _ in range(3):
             await client.post("/sync/clans")
         health = (await client.get("/health")).json()

@@ -10,7 +10,7 @@ import pytest
 from app.errors import JobBusy
 from app.records.store import JobState
 from app.sync.errand import Errand, Outcome, fulfil, is_fulfilled
-from app.sync.job import Job
+from app.sync.job import JOBS, Job
 from app.sync.runner import Progress
 
 WISH = Errand("items", since=100.0)
