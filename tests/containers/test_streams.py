@@ -1,18 +1,22 @@
 """Streams that hold a container up while bytes move, and not when they are forgotten.
 
-Real containers, and a real server for what uvicorn can serve; a WebSocket is spoken as ASGI.
+Real containers, a real server and real clients.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import httpx
 import pytest
 from starlette.responses import StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.client import connect
+from websockets.protocol import State as ClientState
 
 from app.containers.fleet import Fleet
 from app.containers.gate import ContainerGate as ContainerDoor
@@ -138,36 +142,32 @@ async def test_a_websocket_keeps_it_up_while_messages_come_from_either_side(
     workshop: Workshop, fleet_of: Opened, direction: str
 ) -> None:
     made = workshop.container("db", labels=LABELS)
-    inwards: asyncio.Queue[Message] = asyncio.Queue()
-    outwards: asyncio.Queue[bytes | None] = asyncio.Queue()
-    heard: list[Message] = []
+    outwards: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        assert (await receive())["type"] == "websocket.connect"
-        await send({"type": "websocket.accept"})
+        socket = WebSocket(scope, receive, send)
+        await socket.accept()
         if direction == "to us":
-            while (await receive())["type"] != "websocket.disconnect":
-                pass
+            with contextlib.suppress(WebSocketDisconnect):
+                while True:
+                    await socket.receive_bytes()
         else:
-            while (word := await outwards.get()) is not None:
-                await send({"type": "websocket.send", "bytes": word})
-
-    async def hear(message: Message) -> None:
-        heard.append(message)
+            while word := await outwards.get():
+                await socket.send_bytes(word)
 
     async with fleet_of(check_interval=0.05) as fleet:
-        inwards.put_nowait({"type": "websocket.connect"})
-        scope = {"type": "websocket", "path": "/s", "headers": []}
-        talking = asyncio.create_task(gated(fleet, app)(scope, inwards.get, hear))
-        await until(lambda: heard)
-        for _ in range(25):
-            inwards.put_nowait({"type": "websocket.receive", "bytes": b"x"})
-            outwards.put_nowait(b"x")
-            await asyncio.sleep(IDLE / 10)
-            assert fleet.view("db").leases == 1
-        assert workshop.count("kill", made) == 0
-        await until(lambda: fleet.view("db").state is State.ASLEEP)
-        assert not talking.done(), "the connection itself is left alone"
-        inwards.put_nowait({"type": "websocket.disconnect"})
-        outwards.put_nowait(None)
-        await talking
+        listening = bind("127.0.0.1", 0)
+        url = address(listening).replace("http", "ws") + "/s"
+        async with beside(listening, gated(fleet, app)), connect(url) as client:
+            for _ in range(25):
+                if direction == "to us":
+                    await client.send(b"x")
+                else:
+                    outwards.put_nowait(b"x")
+                    assert await client.recv() == b"x"
+                await asyncio.sleep(IDLE / 10)
+                assert fleet.view("db").leases == 1
+            assert workshop.count("kill", made) == 0
+            await until(lambda: fleet.view("db").state is State.ASLEEP)
+            assert client.state is ClientState.OPEN, "the connection itself is left alone"
+            outwards.put_nowait(b"")
