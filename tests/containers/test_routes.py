@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.async_api import Browser, expect
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.client import connect
 
+from app.serving import beside, bind
 from tests.gateways import Told, gateway_on, upstream_of
 from tests.real.browser import browser
 from tests.real.engine import Workshop
@@ -35,6 +40,21 @@ http {
 }
 """
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\n"
+
+
+LIVE = """
+http {
+  server {
+    listen 8080;
+    location / {
+      proxy_pass http://HOST;
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection "upgrade";
+    }
+  }
+}
+"""
 
 
 def image(workshop: Workshop) -> str:
@@ -137,4 +157,33 @@ async def test_a_browser_is_shown_that_it_waits_and_goes_on_by_itself(
         assert "/board/here" in await page.content()
         await page.close()
     assert errors == []
+    assert workshop.count("start", container) == 1
+
+
+async def test_a_websocket_wakes_it_and_is_carried_to_it(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    """The container's server hands the connection on to one of this test: no image has one."""
+
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        socket = WebSocket(scope, receive, send)
+        await socket.accept()
+        with contextlib.suppress(WebSocketDisconnect):
+            while True:
+                await socket.send_text(f"{scope['path']} {await socket.receive_text()}")
+
+    bridge = workshop.api.inspect_network("bridge")["IPAM"]["Config"][0]["Gateway"]
+    listening = bind(bridge, 0)
+    host = f"{bridge}:{listening.getsockname()[1]}"
+    head = "user root; pid /tmp/nginx.pid; daemon off; error_log stderr; events {}"
+    write = f"echo '{head}{LIVE.replace('HOST', host)}' > /live.conf"
+    container = board(workshop, f"{write}; exec /bin/nginx -c /live.conf")
+    async with beside(listening, echo), gateway_to(workshop, tmp_path) as gateway:
+        url = str(gateway.base_url).replace("http", "ws", 1) + "/board/live"
+        async with connect(url) as client:
+            for word in ("one", "two"):
+                await client.send(word)
+                assert await client.recv() == f"/board/live {word}"
+            view = (await gateway.get("/automation/containers/board")).json()
+            assert (view["state"], view["leases"]) == ("awake", 1)
     assert workshop.count("start", container) == 1
