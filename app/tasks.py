@@ -80,7 +80,7 @@ def make_celery(
 async def _until_told_to_stop(work: Awaitable[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Do ``work``; cancel it some time after SIGTERM."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None  # noqa: S101  # nosec B101 - a coroutine runs in one
+    assert task is not None  # noqa: S101  # nosec B101
     loop.add_signal_handler(signal.SIGTERM, lambda: loop.call_later(GRACE, task.cancel))
     try:
         return await work

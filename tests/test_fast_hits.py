@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 import structlog
 import uvicorn
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from websockets.asyncio.client import connect
 
 from app.cache.purges import Purge, Scope
 from app.fast_hits import LONGEST, MADE_FOR, FastHits, Memo, fast_protocol, misfit
-from app.serving import beside, bind
+from app.serving import address, beside, bind
 from tests.fast_gateways import BODY, Doors, Watched, doors, request
 from tests.gateways import Told
 from tests.raw_http import Connection, connected
@@ -297,3 +300,17 @@ def test_what_another_protocol_lacks_is_named() -> None:
     reason = misfit(f"{MADE_FOR[0]}9", H11Protocol)
     assert reason is not None
     assert "on_message_begin" in reason
+
+
+async def test_a_websocket_is_carried_as_without_it() -> None:
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        socket = WebSocket(scope, receive, send)
+        await socket.accept()
+        await socket.send_text(await socket.receive_text())
+        await socket.close()
+
+    listening = bind("127.0.0.1", 0)
+    url = address(listening).replace("http", "ws", 1)
+    async with beside(listening, echo, fast_protocol(())), connect(url) as client:
+        await client.send("hello")
+        assert await client.recv() == "hello"

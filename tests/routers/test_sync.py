@@ -13,8 +13,10 @@ import pytest
 from app.sandbox.options import SandboxOptions
 from app.sync.job import JOBS
 from tests.gateways import gateway_on
+from tests.real.redis import RedisServer, redis_process, redis_server
 from tests.sandbox.serving import serving
 
+__all__ = ["redis_process", "redis_server"]
 WITHIN = 60.0
 
 
@@ -109,3 +111,16 @@ async def test_what_fails_for_long_is_not_well(kingdom: str, tmp_path: Path) -> 
         health = (await client.get("/health")).json()
     assert health["status"] == "degraded"
     assert "territories" in health["sync"]["failing"]["clans"]
+
+
+@pytest.mark.real("redis")
+async def test_where_workers_run_jobs_one_is_told(
+    kingdom: str, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    settings = {"sync_enabled": True, "celery_broker_url": redis_server.url}
+    async with gateway_on(kingdom, tmp_path, **settings) as client:
+        told = await client.post("/sync/clans")
+        assert told.status_code in (202, 409), "by itself it may have told one a moment ago"
+        again = await client.post("/sync/clans")
+        assert again.status_code == 409
+        assert "a worker" in again.json()["detail"]
