@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import structlog
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
+from starlette.types import Scope as ConnectionScope
 from starlette.websockets import WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -303,7 +304,7 @@ def test_what_another_protocol_lacks_is_named() -> None:
 
 
 async def test_a_websocket_is_carried_as_without_it() -> None:
-    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    async def echo(scope: ConnectionScope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send)
         await socket.accept()
         await socket.send_text(await socket.receive_text())
