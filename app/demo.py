@@ -35,6 +35,8 @@ async def run_demo(host: str, port: int, say: Callable[[str], None]) -> bool:
             data_dir=folder,
             mongodb_uri=None,
             access_log=False,
+            # The kingdom is ours, and need not be spared.
+            sync_pace=0.0,
             **NO_AUTOMATION,
         )
         async with beside(upstream, sandbox):
