@@ -38,6 +38,7 @@ async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
             archive.records,
             source,
             awake=OpenGate().open,
+            is_up=lambda: True,
             questions=lambda: 0.0,
             scheduled=False,
             publish=archive.publish,

@@ -250,7 +250,8 @@ def keep_up(
         settings,
         archive.records,
         source,
-        awake=gate.open,
+        awake=gate.borrow,
+        is_up=lambda: gate.is_open,
         questions=metrics.questions,
         # One of several that serve together is enough, and another one takes its place.
         scheduled=worker is None or worker.number == 0,

@@ -21,7 +21,7 @@ from app.sync.job import jobs_for
 from app.sync.lease import LocalLease
 from app.sync.run import Prove, Publish
 from app.sync.runner import Awake, Lease, Runner, SilentSyncObserver, SyncObserver
-from app.sync.scheduler import Glance, Runs, Scheduler, unseen
+from app.sync.scheduler import Glance, Runs, Scheduler
 from app.sync.source import Answer, PoliteSource, Source
 from app.upstream.client import UpstreamClient, UpstreamRequest
 
@@ -95,6 +95,7 @@ async def open_upkeep(
     source: Source,
     *,
     awake: Awake,
+    is_up: Callable[[], bool],
     questions: Callable[[], float],
     scheduled: bool = True,
     publish: Publish | None = None,
@@ -106,7 +107,8 @@ async def open_upkeep(
 ) -> AsyncIterator[Upkeep]:
     """A runner and, if the settings want it and it is ``scheduled`` here, the embedded schedule.
 
-    Leaving stops what runs. ``questions`` counts what the gateway was asked. Without ``publish``
+    Leaving stops what runs. ``questions`` counts what the gateway was asked; while the records are
+    not ``is_up``, it counts as not used, so that jobs wake them seldom. Without ``publish``
     nobody is told what changed; without ``prove`` nothing is proved; without ``through`` what is
     due is run here. ``observer`` is told of all runs that the schedule hears of; without
     a schedule, of those that are made here. ``glance`` shows what other processes ran.
@@ -127,16 +129,17 @@ async def open_upkeep(
     if not is_scheduled:
         yield Upkeep(records, runner, None)
         return
+    last_use = LastUse(questions, time.time)
     async with (
         through(runner) if through else nullcontext(runner) as runs,
         Scheduler(
             runs,
             list(jobs_for(settings.follow_players).values()),
-            last_used=LastUse(questions, time.time),
+            last_used=lambda: last_use() if is_up() else 0.0,
             wall=time.time,
             # It spreads gateways over time and guards nothing.
             jitter=random.random(),  # noqa: S311  # nosec B311
-            glance=glance or unseen,
+            glance=glance,
             on_ended=_telling(observer or SilentSyncObserver()),
         ) as scheduler,
     ):

@@ -378,7 +378,13 @@ async def test_where_jobs_are_not_wanted_none_runs(
     async with kept(tmp_path) as here, source_at(here.url) as source:
         settings = SyncSettings(sync_enabled=enabled)
         async with open_upkeep(
-            settings, here.records, source, awake=_open, questions=lambda: 0.0, scheduled=scheduled
+            settings,
+            here.records,
+            source,
+            awake=_open,
+            is_up=lambda: True,
+            questions=lambda: 0.0,
+            scheduled=scheduled,
         ) as upkeep:
             assert upkeep.scheduler is None
             assert (await upkeep.runner.run(ITEMS)).error is None

@@ -26,6 +26,9 @@ class StoreGate(Protocol):
         Raises ``ContainerError`` when it cannot be had in its time.
         """
 
+    async def borrow(self) -> AbstractContextManager[object]:
+        """As ``open``, for chores: when they are done, they have been no reason to stay up."""
+
 
 class OpenGate:
     """For a store that is always there."""
@@ -36,4 +39,7 @@ class OpenGate:
         return nullcontext()
 
     async def open(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    async def borrow(self) -> AbstractContextManager[object]:
         return nullcontext()

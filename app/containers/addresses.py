@@ -27,17 +27,16 @@ class Addresses:
         self._engine = engine
         self._known: dict[str, tuple[tuple[str, float], Address]] = {}
 
-    async def of(self, member: Member) -> Address:
-        """Raises ``ContainerFailed`` if it has none, ``AutomationOff`` if nobody can say."""
+    async def of(self, member: Member, *, anew: bool) -> Address:
+        """Where it serves its routes while it is awake; ``anew`` if it did not answer there.
+
+        Raises ``ContainerFailed`` if it has none, ``AutomationOff`` if nobody can say.
+        """
         run = (member.container_id, member.ready_at)
         known = self._known.get(member.name)
-        if known is None or known[0] != run:
+        if known is None or known[0] != run or anew:
             known = self._known[member.name] = (run, await self._find(member))
         return known[1]
-
-    def forget(self, name: str) -> None:
-        """Look again the next time."""
-        self._known.pop(name, None)
 
     async def _find(self, member: Member) -> Address:
         try:

@@ -126,6 +126,11 @@ class Conductor:
         if member.leases:
             self.apply(member, LeasesCounted(member.leases))
 
+    def counted(self, member: Member) -> None:
+        """A lease was taken or given back that is no use: how long it has been idle goes on."""
+        if member.leases:
+            self.apply(member, LeasesCounted(member.leases))
+
     async def aclose(self) -> None:
         """End all work; what the engine was told it finishes by itself."""
         self.events.close()

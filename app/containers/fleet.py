@@ -139,25 +139,23 @@ class Fleet:
         return self._conductor.graph.server_of(path)
 
     async def address(self, name: str, *, anew: bool = False) -> Address:
-        """Where it serves its routes while it is awake; ``anew`` if it did not answer there.
-
-        Raises ``ContainerUnknown``, ``ContainerFailed``, ``AutomationOff``.
-        """
-        if anew:
-            self._addresses.forget(name)
-        return await self._addresses.of(self._member(name))
+        """See ``Addresses.of``. Raises ``ContainerUnknown`` as well."""
+        return await self._addresses.of(self._member(name), anew=anew)
 
     def is_ready(self, name: str) -> bool:
         """Whether it can be used now, and all that it depends on. Raises ``ContainerUnknown``."""
         return self._conductor.is_ready(self._member(name))
 
-    def lease(self, name: str, silent_after: float | None = None) -> Lease:
+    def lease(self, name: str, silent_after: float | None = None, *, is_use: bool = True) -> Lease:
         """Use it: from now on, until released, it is not put to sleep. It is not woken either.
+
+        What is not ``is_use`` is no reason for it to stay up once it is released.
 
         With ``silent_after`` it counts only for so many seconds after the last ``touch``; see
         ``Lease``. Take it first, and wait with ``ready`` then. Raises ``ContainerUnknown``.
         """
-        lease = Lease(self._member(name), self._conductor.touched, self._clock)
+        note = self._conductor.touched if is_use else self._conductor.counted
+        lease = Lease(self._member(name), note, self._clock)
         if silent_after is not None:
             lease.stream(silent_after)
         return lease

@@ -52,6 +52,16 @@ class ContainerGate:
             raise
         return lease
 
+    async def borrow(self) -> AbstractContextManager[object]:
+        """As ``open``, for chores: a container that is up is no longer up for their sake.
+
+        One that sleeps is woken, and is up for its idle time then.
+        """
+        name = self._guarded()
+        if name is not None and self._fleet.is_ready(name):
+            return self._fleet.lease(name, is_use=False)
+        return await self.open()
+
     def watch(self, shut: Callable[[], None]) -> None:
         """Have ``shut`` called, quick and without raising, whenever the container cannot be used
         any more, and again before it can: whatever is connected to it may let go.

@@ -29,8 +29,8 @@ JOBS: dict[str, Job] = {
     job.name: job
     for job in (
         Job("definitions", DEFINITIONS, 5 * HOUR, 5 * HOUR, daily=True),
-        Job("items", (kept.ITEMS,), 9 * MINUTE, 2 * HOUR, daily=True),
-        Job("clans", (kept.CLANS, kept.TERRITORIES), 9 * MINUTE, 2 * HOUR),
+        Job("items", (kept.ITEMS,), 8 * MINUTE, 2 * HOUR, daily=True),
+        Job("clans", (kept.CLANS, kept.TERRITORIES), 8 * MINUTE, 2 * HOUR),
         Job("core-data", (kept.CORE_DATA,), 10 * MINUTE, 2 * HOUR, daily=True),
         Job("market", (kept.TOKEN_INFOS, kept.ORDERS), 10 * MINUTE, 2 * HOUR),
         Job("players", (kept.PLAYERS,), HOUR, 6 * HOUR),

@@ -28,10 +28,6 @@ Glance = Callable[[], Awaitable[Mapping[str, JobState] | None]]
 """What is remembered of all jobs, if that can be had without waking or keeping up anything."""
 
 
-async def unseen() -> None:
-    """A ``Glance`` that shows nothing."""
-
-
 def _unheard(_: JobState) -> None:
     return
 
@@ -80,7 +76,7 @@ class Scheduler:
         wall: Callable[[], float],
         jitter: float,
         look: float = LOOK,
-        glance: Glance = unseen,
+        glance: Glance | None = None,
         on_ended: Callable[[JobState], None] = _unheard,
     ) -> None:
         self.states: Mapping[str, JobState] = {}
@@ -97,6 +93,8 @@ class Scheduler:
         self._glance = glance
         self._on_ended = on_ended
         self._known = False
+        self._opened_at = wall()
+        self._patience = min((job.quiet for job in jobs), default=0.0)
         self._failing = False
         self._not_before: dict[str, float] = {}
         self._wishes: dict[str, _Wish] = {}
@@ -135,7 +133,7 @@ class Scheduler:
 
     async def look_around(self) -> None:
         """Learn what other processes ran, if that wakes nobody. Raises ``StoreError``."""
-        found = await self._glance()
+        found = None if self._glance is None else await self._glance()
         if found is not None:
             self._take_in(found)
 
@@ -177,8 +175,8 @@ class Scheduler:
         if self._wishes:
             await self._fulfil(next(iter(self._wishes.values())))
             return
-        if not self._known:
-            await self._learn()
+        if not self._known and not await self._learn_first():
+            return
         now = self._wall()
         job = next((job for job in self._jobs if self._due(job, now) <= now), None)
         if job is None:
@@ -189,6 +187,18 @@ class Scheduler:
         await self._learn()
         if self._due(job, now) <= now:
             await self._run_due(job)
+
+    async def _learn_first(self) -> bool:
+        """Whether it is known now what was run before: nothing is woken for that alone, unless it
+        slept for so long that something must be due."""
+        await self.look_around()
+        waited = self._wall() - self._opened_at
+        if not self._known and self._glance is not None and 0 <= waited < self._patience:
+            await self._rest(self._look)
+            return False
+        if not self._known:
+            await self._learn()
+        return True
 
     async def _learn(self) -> None:
         """What other processes ran is not due here any more."""

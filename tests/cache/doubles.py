@@ -76,6 +76,9 @@ class SwitchedGate:
             await self._opened.wait()
         return self._lease()
 
+    async def borrow(self) -> AbstractContextManager[object]:
+        return await self.open()
+
     def unlock(self) -> None:
         self.is_open = True
         self._opened.set()

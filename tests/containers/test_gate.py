@@ -48,6 +48,24 @@ async def test_whoever_waits_gets_in_with_a_lease(workshop: Workshop, fleet_of: 
         assert fleet.view("db").leases == 0
 
 
+async def test_a_chore_keeps_it_up_while_it_lasts_and_no_longer(
+    workshop: Workshop, fleet_of: Opened
+) -> None:
+    made = workshop.container("db", labels={"provides": "mongodb", "idle-timeout": "1s"})
+    async with fleet_of() as fleet:
+        gate = ContainerGate(fleet, "mongodb", within=20)
+        with await gate.borrow():
+            assert fleet.is_ready("db"), "it was woken"
+        await until(lambda: fleet.view("db").idle_seconds > 0.6)
+        with await gate.borrow():
+            assert fleet.view("db").leases == 1
+            assert await fleet.idle_check() == []
+        assert fleet.view("db").idle_seconds > 0.6, "its rest goes on"
+        await until(lambda: fleet.view("db").idle_seconds > 1.0)
+        assert await fleet.idle_check() == ["db"]
+        assert workshop.count("start", made) == 1
+
+
 async def test_a_gate_that_does_not_open_in_time_leaves_no_lease(
     workshop: Workshop, fleet_of: Opened
 ) -> None:

@@ -139,6 +139,53 @@ async def test_looking_wakes_no_store(runs: Runs) -> None:
         assert runs.looks == looks
 
 
+async def test_a_store_that_sleeps_at_first_is_left_alone_for_long(runs: Runs) -> None:
+    async def asleep() -> None:
+        return None
+
+    async with scheduling(runs, FIRST, SECOND, glance=asleep):
+        await some_looks()
+        assert (runs.looks, runs.begun) == (0, [])
+        runs.clock.now += FIRST.quiet
+        await until(lambda: runs.begun == ["first", "second"])
+
+
+async def test_what_it_did_before_is_learned_as_soon_as_it_is_up(runs: Runs) -> None:
+    up = False
+    at = runs.clock.now - 1
+    runs.states_["first"] = JobState("first", at, at, at)
+
+    async def glance() -> Mapping[str, JobState] | None:
+        return dict(runs.states_) if up else None
+
+    async with scheduling(runs, FIRST, glance=glance) as scheduler:
+        await some_looks()
+        up = True
+        await until(lambda: "first" in scheduler.states)
+        await some_looks()
+        assert runs.begun == []
+
+
+async def test_runs_that_ended_anywhere_are_told_once(runs: Runs) -> None:
+    ended: list[tuple[str, float]] = []
+    states: dict[str, JobState] = {}
+
+    async def glance() -> Mapping[str, JobState] | None:
+        return states
+
+    def tell(state: JobState) -> None:
+        ended.append((state.job, state.ended_at))
+
+    runs.go_on.set()
+    async with scheduling(runs, FIRST, glance=glance, on_ended=tell):
+        await until(lambda: ended)
+        first, now = runs.clock.now, runs.clock.now + 1
+        states["first"] = JobState("first", now, now, now)
+        await until(lambda: len(ended) == 2)
+        await some_looks()
+    assert ended == [("first", first), ("first", now)]
+
+
 async def test_nobody_uses_it_and_it_rests(runs: Runs) -> None:
     used = runs.clock.now
     async with scheduling(runs, FIRST, used=lambda: used) as scheduler:
@@ -222,7 +269,7 @@ async def test_a_job_that_runs_elsewhere_is_looked_at_again_later(runs: Runs) ->
         await some_looks()
         assert runs.begun == []
         runs.clock.now += BUSY
-        await until(lambda: runs.begun == ["first"])
+        await until(lambda: runs.begun == ["first", "second"])
 
 
 async def test_no_error_ends_it(runs: Runs) -> None:
@@ -236,7 +283,7 @@ async def test_no_error_ends_it(runs: Runs) -> None:
 
     runs.failing = fail
     async with scheduling(runs, FIRST) as scheduler:
-        await until(lambda: runs.begun == ["first"])
+        await until(lambda: runs.begun == ["first", "second"])
         left = 1
         with pytest.raises(ZeroDivisionError):
             await scheduler.trigger(SECOND)
@@ -249,7 +296,7 @@ async def test_a_store_that_sleeps_is_waited_for(runs: Runs) -> None:
         await until(lambda: runs.looks > 2)
         assert runs.begun == []
         runs.away = False
-        await until(lambda: runs.begun == ["first"])
+        await until(lambda: runs.begun == ["first", "second"])
 
 
 async def test_a_clock_that_is_set_back_stops_nothing(runs: Runs) -> None:
