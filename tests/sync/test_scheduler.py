@@ -147,7 +147,7 @@ async def test_a_store_that_sleeps_at_first_is_left_alone_for_long(runs: Runs) -
         await some_looks()
         assert (runs.looks, runs.begun) == (0, [])
         runs.clock.now += FIRST.quiet
-        await until(lambda: runs.begun == ["first"])
+        await until(lambda: runs.begun == ["first", "second"])
 
 
 async def test_what_it_did_before_is_learned_as_soon_as_it_is_up(runs: Runs) -> None:
