@@ -24,7 +24,7 @@ SETTLE = dict.fromkeys(("broken", "noisy", "everything"), 60.0)
 """Longer than the backoff after as many failures as a schedule has time for."""
 SETTLE |= dict.fromkeys(("by hand", "engine"), 35.0)
 """Longer than it takes to notice what no event told."""
-SETTLE |= dict.fromkeys(("calm", "gateway"), 10.0)
+SETTLE |= dict.fromkeys(("calm", "gateway", "newcomers"), 10.0)
 """Longer than it takes to reach all that is there."""
 REST = 45.0
 """Longer than anything may idle, and its stop, after the last use."""
