@@ -17,13 +17,13 @@ from app.coordination.link import RENEW, Away, RedisLink
 from app.waiting import set_within
 
 T = TypeVar("T")
-LEASE = 5.0
+LEASE = 3.0
 """Seconds for which a leader need not be heard of: more than a loop that is flooded with new
 connections is kept from renewing it, less than a client waits."""
 LOOK_AGAIN = 0.5
 """Seconds after which one who waits looks by itself."""
-KEPT = 5.0
-"""Seconds for which what was brought lies ready."""
+KEPT = 15.0
+"""Seconds for which what was brought lies ready: also for one who was too busy to look."""
 _TOKEN = 16
 _MOST = 1024
 """Landings that are written at once; more are not told, and those who wait find out."""
