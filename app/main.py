@@ -30,6 +30,7 @@ from app.routers import openapi, problems
 from app.routers.automation import automation_routes
 from app.routers.cache import cache_routes
 from app.routers.changes import CHANGE_PATHS, changes_routes
+from app.routers.console import console_routes
 from app.routers.health import health_routes
 from app.routers.history import HISTORY_PATHS, history_routes
 from app.routers.mirror import Mirror
@@ -48,7 +49,7 @@ _EXPOSED = [
     "Server-Timing",
     "X-Request-ID",
 ]
-_UNLIMITED = {"health", "metrics", "automation", "cache", "sync"}
+_UNLIMITED = {"health", "metrics", "automation", "cache", "sync", "console"}
 """First segments of paths that monitors and operators ask for."""
 
 
@@ -139,6 +140,7 @@ def build_routes(runtime: Runtime) -> FastAPI:
         automation_routes,
         cache_routes,
         sync_routes,
+        console_routes,
         v1_routes,
         changes_routes,
         history_routes,
