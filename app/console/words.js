@@ -1,24 +1,27 @@
 // How values are told. Pure: values in, words out.
 
+const plural = (count, what) => `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
 const MINUTE = 60, HOUR = 3600, DAY = 86400;
+
+/** A figure and its unit, which stay on one line. */
+const figure = (amount, unit) => `${amount}\u00a0${unit}`;
 
 /** A time in seconds, as exact as it is of use: "4 s", "12 min", "3 h", "5 days". */
 export function span(seconds) {
   const left = Math.max(0, seconds);
-  if (left < 99.5) return `${Math.round(left)} s`;
-  if (left < 99.5 * MINUTE) return `${Math.round(left / MINUTE)} min`;
-  if (left < 48 * HOUR) return `${Math.round(left / HOUR)} h`;
-  return `${Math.round(left / DAY)} days`;
+  if (left < 99.5) return figure(Math.round(left), "s");
+  if (left < 99.5 * MINUTE) return figure(Math.round(left / MINUTE), "min");
+  if (left < 48 * HOUR) return figure(Math.round(left / HOUR), "h");
+  return figure(Math.round(left / DAY), "days");
 }
 
 /** Bytes for a time: "0.4 GB h"; the gateway counts them in byte seconds. */
 export function byteHours(byteSeconds) {
-  let amount = byteSeconds / HOUR;
-  for (const unit of ["B h", "KB h", "MB h"]) {
-    if (amount < 999.5) return `${Number(amount.toPrecision(3))} ${unit}`;
-    amount /= 1000;
-  }
-  return `${Number(amount.toFixed(1)).toLocaleString("en")} GB h`;
+  const mega = byteSeconds / HOUR / 1e6;
+  if (mega === 0) return "Nothing yet";
+  if (mega < 1) return figure("< 1", "MB h");
+  if (mega < 999.5) return figure(Number(mega.toPrecision(3)), "MB h");
+  return figure(Number((mega / 1000).toFixed(1)).toLocaleString("en"), "GB h");
 }
 
 /** A share as a percentage; a dash if there is nothing to have a share of. */
@@ -27,12 +30,14 @@ export function share(part, whole) {
   const percent = (100 * part) / whole;
   // What is not all is not told as all.
   const shown = part < whole ? Math.min(percent, 99.9) : percent;
-  return `${shown.toFixed(1).replace(/\.0$/, "")} %`;
+  return figure(shown.toFixed(1).replace(/\.0$/, ""), "%");
 }
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 /** The container's state with how long it has been in it, `later` seconds after it was told. */
 export function stateWords(view, later) {
-  return `${view.state} for ${span(view.since + later)}`;
+  return capital(`${view.state} for ${span(view.since + later)}`);
 }
 
 /** What keeps it up and when it will sleep, or what went wrong. */
@@ -43,7 +48,7 @@ export function whyWords(view, later) {
   const kept = recent ? `used ${span(view.idle_seconds + later)} ago` : view.keeps_awake;
   const sleep = view.sleeps_in === null ? "" : `sleeps in ${span(view.sleeps_in - later)}`;
   const words = [kept && `Kept up: ${kept}`, sleep].filter(Boolean).join("; ");
-  return words ? `${words[0].toUpperCase()}${words.slice(1)}.` : "";
+  return words && capital(`${words}.`);
 }
 
 /** What it is and what it is for, in one line. */
@@ -65,7 +70,7 @@ export function doable(view) {
 /** How the cache answered: `[share answered without the upstream, a note]`. */
 export function hitWords(answers) {
   const all = Object.values(answers).reduce((sum, count) => sum + count, 0);
-  const note = all ? `of ${all.toLocaleString("en")} answers since the gateway began` : "Nothing was asked yet";
+  const note = all ? `of ${plural(all, "answer")} since the gateway began` : "Nothing was asked yet";
   const old = answers["stale-error"] ? `; ${answers["stale-error"]} because the upstream failed` : "";
   return [share(all - (answers.miss || 0), all), note + old];
 }
@@ -74,9 +79,9 @@ export function hitWords(answers) {
 export function upstreamWords(upstream) {
   const host = upstream.url.replace(/^https?:\/\//, "");
   if (upstream.ok && upstream.failing_operations.length) {
-    return ["In part", `${host}: ${upstream.failing_operations.join(", ")} fail`];
+    return ["Failing in part", `${host}: ${upstream.failing_operations.join(", ")} fail`];
   }
-  if (upstream.ok) return ["Well", host];
+  if (upstream.ok) return ["Answering", host];
   const next = upstream.next_try_in > 0 ? `; tried again in ${span(upstream.next_try_in)}` : "";
   return ["Failing", `${upstream.last_error || host}${next}`];
 }
@@ -84,8 +89,8 @@ export function upstreamWords(upstream) {
 /** A sync job's age and what is wrong with it, at `now` (milliseconds since 1970). */
 export function jobWords(job, now) {
   const held = Object.values(job.held);
-  if (job.error) return `failed ${job.failures} times: ${job.error}`;
+  if (job.error) return `failed ${plural(job.failures, "time")}: ${job.error}`;
   if (held.length) return `held: ${held.join("; ")}`;
   if (!job.last_good) return "never yet";
-  return `${span((now - Date.parse(job.last_good)) / 1000)} old, ${job.rows.toLocaleString("en")} rows`;
+  return `${span((now - Date.parse(job.last_good)) / 1000)} old, ${plural(job.rows, "row")}`;
 }

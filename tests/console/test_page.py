@@ -92,14 +92,14 @@ async def test_a_container_is_woken_and_put_to_sleep_by_clicking(
     container = workshop.container("cellar", labels={"provides": "redis"})
     async with gateway_to(workshop, tmp_path) as gateway, visit(browser, gateway) as shown:
         card = shown.card("cellar")
-        await expect(card).to_contain_text("asleep for")
+        await expect(card).to_contain_text("Asleep for")
         await expect(card).to_contain_text("gives redis")
         await expect(shown.button("Sleep cellar")).to_have_attribute("aria-disabled", "true")
         await expect(shown.page.get_by_text("Live", exact=True)).to_be_visible()
 
         await shown.button("Wake cellar").click()
         await expect(shown.page.get_by_role("status")).to_have_text("cellar is awake.")
-        await expect(card).to_contain_text("awake for")
+        await expect(card).to_contain_text("Awake for")
         await expect(card).to_contain_text("sleeps in 30 min")
         assert workshop.state(container) == "running"
         events = shown.page.get_by_role("region", name="Events").get_by_role("listitem")
@@ -107,7 +107,7 @@ async def test_a_container_is_woken_and_put_to_sleep_by_clicking(
 
         await shown.button("Sleep cellar").click()
         await expect(shown.page.get_by_role("status")).to_have_text("cellar is asleep.")
-        await expect(card).to_contain_text("asleep for")
+        await expect(card).to_contain_text("Asleep for")
         assert workshop.state(container) == "exited"
         assert workshop.count("start", container) == 1
 
@@ -117,14 +117,14 @@ async def test_what_others_do_is_shown_without_asking(
 ) -> None:
     workshop.container("cellar")
     async with gateway_to(workshop, tmp_path) as gateway, visit(browser, gateway) as shown:
-        await expect(shown.card("cellar")).to_contain_text("asleep for")
+        await expect(shown.card("cellar")).to_contain_text("Asleep for")
         await gateway.post("/automation/containers/cellar/wake")
-        await expect(shown.card("cellar")).to_contain_text("awake for")
+        await expect(shown.card("cellar")).to_contain_text("Awake for")
         for _ in range(2):
             await gateway.get("/players")
         figures = shown.page.get_by_role("region", name="At a glance")
         await expect(figures).to_contain_text("50 %of 2 answers")
-        await expect(figures).to_contain_text("Well")
+        await expect(figures).to_contain_text("Answering")
 
 
 async def test_what_cannot_be_done_is_said_in_words(
@@ -137,7 +137,7 @@ async def test_what_cannot_be_done_is_said_in_words(
         trouble = shown.card("cellar").get_by_role("alert")
         await expect(trouble).to_contain_text("exited with code 3")
         await shown.button("Wake gate").click()
-        await expect(shown.card("gate")).to_contain_text("awake for")
+        await expect(shown.card("gate")).to_contain_text("Awake for")
         await shown.button("Sleep gate").click()
         await expect(shown.card("gate").get_by_role("alert")).to_contain_text("critical")
         # The browser tells of answers that are errors; there were two, and nothing else.
@@ -166,12 +166,12 @@ async def test_a_key_is_asked_for_and_forgotten_again(
 
         await field.fill("opensesame")
         await field.press("Enter")
-        await expect(shown.card("cellar")).to_contain_text("asleep for")
+        await expect(shown.card("cellar")).to_contain_text("Asleep for")
         await shown.button("Wake cellar").click()
         events = shown.page.get_by_role("region", name="Events")
         await expect(events).to_contain_text(f"operator {DIGEST[:8]}")
         await shown.page.reload()
-        await expect(shown.card("cellar")).to_contain_text("awake for")
+        await expect(shown.card("cellar")).to_contain_text("Awake for")
 
         await shown.button("Sign out").click()
         await expect(field).to_be_visible()
@@ -179,10 +179,30 @@ async def test_a_key_is_asked_for_and_forgotten_again(
         assert await shown.page.evaluate("sessionStorage.length") == 0
 
 
+async def test_a_key_that_was_withdrawn_signs_out(
+    workshop: Workshop, tmp_path: Path, browser: Browser
+) -> None:
+    workshop.container("cellar")
+    locked = gateway_to(workshop, tmp_path, admin_api_keys=(DIGEST,))
+    async with locked as gateway, visit(browser, gateway) as shown:
+        await shown.page.get_by_label("Operator key").fill("opensesame")
+        await shown.button("Sign in").click()
+        await expect(shown.card("cellar")).to_contain_text("Asleep for")
+        kept = await shown.page.evaluate("Object.keys(sessionStorage)")
+        await shown.page.evaluate("name => sessionStorage.setItem(name, 'withdrawn')", *kept)
+        await shown.page.reload()
+        alert = shown.page.get_by_role("form").get_by_role("alert")
+        await expect(alert).to_have_text("The key is not known any more.")
+        await expect(shown.card("cellar")).to_have_count(0)
+        assert await shown.page.evaluate("sessionStorage.length") == 0
+        assert [line[: len(REFUSED)] for line in shown.complaints] == [REFUSED]
+        shown.complaints.clear()
+
+
 async def test_the_keyboard_is_enough(workshop: Workshop, tmp_path: Path, browser: Browser) -> None:
     container = workshop.container("cellar")
     async with gateway_to(workshop, tmp_path) as gateway, visit(browser, gateway) as shown:
-        await expect(shown.card("cellar")).to_contain_text("asleep for")
+        await expect(shown.card("cellar")).to_contain_text("Asleep for")
         keyboard = shown.page.keyboard
         await keyboard.press("Tab")
         skip = shown.page.get_by_role("link", name="Skip to the containers")
