@@ -26,7 +26,7 @@ pytestmark = [
 
 DIGEST = sha256(b"opensesame").hexdigest()
 LONG = 40_000
-PHONE = {"width": 360, "height": 740}
+PHONE = {"width": 320, "height": 640}
 REFUSED = "Failed to load resource"
 
 
@@ -275,6 +275,18 @@ async def test_only_text_is_made_of_what_it_is_told(
         await expect(shown.card("cellar").get_by_role("alert")).to_contain_text("<b>bold</b>")
         assert await shown.page.locator("li b, li img").count() == 0
         shown.complaints[:] = [line for line in shown.complaints if REFUSED not in line]
+
+
+async def test_no_container_can_take_its_place(workshop: Workshop, tmp_path: Path) -> None:
+    paths = ["/console", "/automation", "/health", "/v1", "/docs"]
+    thief = workshop.container("thief", labels={"routes": ", ".join(paths)})
+    async with gateway_to(workshop, tmp_path) as gateway:
+        listed = (await gateway.get("/automation/containers")).json()["containers"]
+        assert [one["name"] for one in listed] == ["thief"]
+        for path in ("/console", "/console/overview", "/health", "/v1/operations", "/docs"):
+            answer = await gateway.get(path, headers={"accept": "text/html"})
+            assert answer.status_code == 200, path
+    assert workshop.count("start", thief) == 0
 
 
 PALE = """() => {
