@@ -54,7 +54,7 @@ async def upstream_of(told: Told) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def gateway_on(
-    upstream: str, folder: Path, *, at_port: int = 0, **settings: Any
+    upstream: str, folder: Path, at_port: int = 0, /, **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a gateway with ``settings`` (by field name), its data in ``folder``.
 

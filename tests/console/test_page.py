@@ -68,7 +68,7 @@ async def visit(
 
 @asynccontextmanager
 async def gateway_to(
-    workshop: Workshop, folder: Path, **settings: Any
+    workshop: Workshop, folder: Path, at_port: int = 0, /, **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A gateway that looks after this test's containers."""
     async with (
@@ -76,6 +76,7 @@ async def gateway_to(
         gateway_on(
             url,
             folder,
+            at_port,
             container_auto_start=True,
             container_auto_stop=True,
             container_scope=(workshop.case,),
@@ -259,7 +260,7 @@ async def test_an_end_of_the_gateway_is_told_and_a_new_one_found(
     await expect(alarm).to_have_text(
         "The gateway cannot be reached. What you see is old.", timeout=LONG
     )
-    async with gateway_to(workshop, tmp_path, at_port=gateway.base_url.port):
+    async with gateway_to(workshop, tmp_path, gateway.base_url.port or 0):
         await expect(live).to_be_visible(timeout=LONG)
         await expect(alarm).to_be_hidden()
         await context.close()
