@@ -20,7 +20,7 @@ from app.demo import run_demo
 from app.doctor import Finding, Health, examine
 from app.errors import DrawbridgeError, SettingsError
 from app.logs import configure_logging
-from app.main import build_routes, run_gateway
+from app.main import build_routes, own_routers, run_gateway
 from app.remote import RemoteGateway
 from app.runtime import open_runtime
 from app.sandbox.app import create_sandbox
@@ -242,7 +242,7 @@ async def _describe() -> dict[str, Any]:
         )
         configure_logging(settings)
         async with open_runtime(settings) as runtime:
-            return build_routes(runtime).openapi()
+            return build_routes(runtime, own_routers(runtime)).openapi()
 
 
 async def _examine(settings: Settings) -> list[Finding]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route
@@ -30,6 +30,7 @@ from app.routers import openapi, problems
 from app.routers.automation import automation_routes
 from app.routers.cache import cache_routes
 from app.routers.changes import CHANGE_PATHS, changes_routes
+from app.routers.console import console_routes
 from app.routers.health import health_routes
 from app.routers.history import HISTORY_PATHS, history_routes
 from app.routers.mirror import Mirror
@@ -48,7 +49,7 @@ _EXPOSED = [
     "Server-Timing",
     "X-Request-ID",
 ]
-_UNLIMITED = {"health", "metrics", "automation", "cache", "sync"}
+_UNLIMITED = {"health", "metrics", "automation", "cache", "sync", "console"}
 """First segments of paths that monitors and operators ask for."""
 
 
@@ -78,7 +79,8 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     """
     settings, metrics = runtime.settings, runtime.metrics
     questions = Questions(runtime.catalogue)
-    routes = build_routes(runtime)
+    routers = own_routers(runtime)
+    routes = build_routes(runtime, routers)
     app: ASGIApp = PagePolicy(routes)
     app = ContainerGate(
         app,
@@ -106,7 +108,7 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
         app,
         runtime.fleet,
         runtime.forwarder,
-        reserved=own_segments(runtime.catalogue, routes),
+        reserved=own_segments(runtime.catalogue, routes, *routers),
         within=settings.container_startup_timeout,
         silent_after=settings.container_silent_timeout,
     )
@@ -119,31 +121,42 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     return ClientAddress(app, runtime.trusted)
 
 
-def own_segments(catalogue: Catalogue, routes: FastAPI) -> set[str]:
-    """What paths begin with that are the upstream's or ours, and no container's."""
+def own_segments(catalogue: Catalogue, *tables: FastAPI | APIRouter) -> set[str]:
+    """What paths begin with that are the upstream's or ours, and no container's.
+
+    A table of routes does not name those of the routers that were included in it.
+    """
     paths = [operation.path for operation in catalogue.operations]
-    paths += [route.path for route in routes.routes if isinstance(route, Route | Mount)]
+    for table in tables:
+        paths += [route.path for route in table.routes if isinstance(route, Route | Mount)]
     return {path[1:].partition("/")[0] for path in paths}
 
 
-def build_routes(runtime: Runtime) -> FastAPI:
-    """Our own routes; the mirror's are not among them, but described all the same."""
+def own_routers(runtime: Runtime) -> list[APIRouter]:
+    """Our own paths, one family after the other."""
+    families = (
+        health_routes,
+        automation_routes,
+        cache_routes,
+        sync_routes,
+        console_routes,
+        v1_routes,
+        changes_routes,
+        history_routes,
+    )
+    return [routes(runtime) for routes in families]
+
+
+def build_routes(runtime: Runtime, routers: Iterable[APIRouter]) -> FastAPI:
+    """The routes of ``routers``; the mirror's are not among them, but described all the same."""
     app = FastAPIOffline(
         title="Drawbridge",
         version=__version__,
         description="EstFor Kingdom's data, always there: the upstream's paths, and ours in /v1.",
         redirect_slashes=False,
     )
-    for routes in (
-        health_routes,
-        automation_routes,
-        cache_routes,
-        sync_routes,
-        v1_routes,
-        changes_routes,
-        history_routes,
-    ):
-        app.include_router(routes(runtime))
+    for router in routers:
+        app.include_router(router)
     _describe_with(app, runtime.catalogue)
     problems.install(app, lambda path: runtime.catalogue.nearest(path, app.openapi()["paths"]))
     return app

@@ -18,6 +18,7 @@ from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+_CACHE_REQUESTS = "drawbridge_cache_requests"
 _REQUEST_BUCKETS = (0.0005, 0.001, 0.005, 0.025, 0.1, 0.25, 1, 2.5, 10, 60)
 _SYNC_BUCKETS = (0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800, 3600)
 _WAKE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -58,7 +59,7 @@ class Metrics:
             buckets=_REQUEST_BUCKETS,
         )
         self._cache = self._counter(
-            "drawbridge_cache_requests",
+            _CACHE_REQUESTS,
             "Questions to the cache, by outcome and the tier that answered.",
             "outcome",
             "tier",
@@ -118,6 +119,19 @@ class Metrics:
             for sample in metric.samples
             if sample.name.endswith("_total")
         )
+
+    def cache_answers(self) -> dict[str, int]:
+        """How many answers the cache gave by outcome, all workers together. Not for every request:
+        it reads what a scrape reads."""
+        counts: dict[str, int] = {}
+        for metric in self._told.collect():
+            if metric.name != _CACHE_REQUESTS:
+                continue
+            for sample in metric.samples:
+                if sample.name.endswith("_total"):
+                    outcome = sample.labels["outcome"]
+                    counts[outcome] = counts.get(outcome, 0) + int(sample.value)
+        return counts
 
     def answered(self, label: str, status: int, seconds: float) -> None:
         """The upstream gave an answer (the upstream client's observer)."""

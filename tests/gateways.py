@@ -54,9 +54,12 @@ async def upstream_of(told: Told) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def gateway_on(
-    upstream: str, folder: Path, **settings: Any
+    upstream: str, folder: Path, at_port: int = 0, /, **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a gateway with ``settings`` (by field name), its data in ``folder``."""
+    """A client of a gateway with ``settings`` (by field name), its data in ``folder``.
+
+    ``at_port``: where another one was before; else any port that is free.
+    """
     wanted = {
         "estfor_api_url": upstream,
         "data_dir": folder,
@@ -68,7 +71,7 @@ async def gateway_on(
         **settings,
     }
     async with open_runtime(load_settings(**wanted)) as runtime:
-        listening = bind("127.0.0.1", 0)
+        listening = bind("127.0.0.1", at_port)
         async with (
             beside(listening, create_app(runtime), on_stop=runtime.stopping.set),
             httpx.AsyncClient(base_url=address(listening), timeout=30) as client,

@@ -102,6 +102,7 @@ def test_several_workers_tell_the_same_families_as_one(folder: Path) -> None:
         metrics.answered("players", 200, 0.2)
         metrics.wake_ended("mongodb", "ready", 0.3)
         metrics.slept("mongodb", "idle")
+        metrics.sync_ended("players", "good", 1)
         metrics.published("players", 1)
         lines = metrics.render().decode().splitlines()
         return {line for line in lines if line.startswith("#") and "_created" not in line}
@@ -132,3 +133,21 @@ def test_all_questions_to_the_cache_are_counted_together() -> None:
     metrics.cache("miss", "upstream")
     metrics.cache("hit", "memory")
     assert metrics.questions() == 3
+
+
+def test_the_answers_of_the_cache_are_told_by_outcome_those_of_all_workers(folder: Path) -> None:
+    one, other = (Metrics(WorkerPlace(number, 2, folder)) for number in (0, 1))
+    assert other.cache_answers() == {}
+    one.cache("hit", "memory")
+    one.cache("hit", "store")
+    other.cache("hit", "memory")
+    other.cache("miss", "upstream")
+    assert one.cache_answers() == other.cache_answers() == {"hit": 3, "miss": 1}
+
+
+def test_the_answers_of_one_process_are_told_by_outcome() -> None:
+    metrics = Metrics()
+    metrics.cache("hit", "memory")
+    metrics.cache("hit", "store")
+    metrics.cache("stale-error", "store")
+    assert metrics.cache_answers() == {"hit": 2, "stale-error": 1}

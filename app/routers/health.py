@@ -35,17 +35,7 @@ def health_routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/health", summary="Everything at a glance")
     async def summary() -> dict[str, Any]:
-        upstream, containers, sync = _upstream(runtime), _automation(runtime), _sync(runtime)
-        well = upstream["ok"] and not runtime.cache.writer.losing and not sync["failing"]
-        return {
-            "status": "ok" if well else "degraded",
-            "version": __version__,
-            "uptime_seconds": round(runtime.uptime(), 1),
-            "upstream": upstream,
-            "cache": _cache(runtime),
-            "containers": containers,
-            "sync": sync,
-        }
+        return glance(runtime)
 
     @router.get("/health/live", summary="The process answers")
     async def live() -> dict[str, str]:
@@ -81,6 +71,21 @@ def health_routes(runtime: Runtime) -> APIRouter:
         return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4")
 
     return router
+
+
+def glance(runtime: Runtime) -> dict[str, Any]:
+    """Everything in short, as ``/health`` tells it; wakes nothing."""
+    upstream, containers, sync = _upstream(runtime), _automation(runtime), _sync(runtime)
+    well = upstream["ok"] and not runtime.cache.writer.losing and not sync["failing"]
+    return {
+        "status": "ok" if well else "degraded",
+        "version": __version__,
+        "uptime_seconds": round(runtime.uptime(), 1),
+        "upstream": upstream,
+        "cache": _cache(runtime),
+        "containers": containers,
+        "sync": sync,
+    }
 
 
 def _standing(runtime: Runtime, name: str) -> dict[str, Any]:

@@ -22,3 +22,13 @@ async def test_pages_alone_carry_the_policy(content_type: str, guarded: bool) ->
     assert heard.body == b"x"
     for name in ("content-security-policy", "x-content-type-options", "referrer-policy"):
         assert (name in heard.headers) is guarded
+
+
+async def test_a_page_keeps_its_own_policy() -> None:
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        own = {"content-security-policy": "default-src 'none'"}
+        await Response(b"x", headers=own, media_type="text/html")(scope, receive, send)
+
+    heard = await call(PagePolicy(page), http_scope())
+    assert heard.headers["content-security-policy"] == "default-src 'none'"
+    assert heard.headers["x-content-type-options"] == "nosniff"

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.real.require import find_binary, unavailable
 
-_FLAGS = [
+FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -28,6 +28,6 @@ async def browser() -> AsyncIterator[Browser]:
     if program is None:
         unavailable("chromium", "there is no chromium on the PATH")
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=program, args=_FLAGS)
+        running = await playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield running
         await running.close()
