@@ -1,0 +1,35 @@
+"""Alertmanager's own tool reads its configuration, and says who would be told."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.monitoring.files import ALERTMANAGER, alerts, read, tool
+
+pytestmark = pytest.mark.real("prometheus")
+
+
+def test_alertmanager_takes_the_configuration() -> None:
+    told = tool("amtool", "check-config", str(ALERTMANAGER))
+    assert "SUCCESS" in told
+    assert "2 receivers" in told
+
+
+@pytest.mark.parametrize("name", alerts())
+def test_who_is_told_goes_by_severity(name: str) -> None:
+    severity = alerts()[name]["labels"]["severity"]
+    labels = [f"alertname={name}", f"severity={severity}"]
+    told = tool("amtool", "config", "routes", "test", f"--config.file={ALERTMANAGER}", *labels)
+    assert told.strip() == {"critical": "operators-at-once", "warning": "operators"}[severity]
+
+
+def test_what_is_left_out_because_of_another_exists() -> None:
+    named: set[str] = set()
+    for rule in read(ALERTMANAGER)["inhibit_rules"]:
+        for matcher in rule["source_matchers"] + rule["target_matchers"]:
+            [words] = re.findall(r'alertname=~?"([\w|]+)"', matcher)
+            named.update(words.split("|"))
+    assert named
+    assert named <= alerts().keys()
