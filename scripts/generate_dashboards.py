@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "monitoring" / "grafana"
-PLAIN = {"base": "green"}
+PLAIN: Mapping[str | float, str] = {"base": "green"}
 """The thresholds of a figure that is neither good nor bad."""
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _COLUMNS = 24

@@ -58,7 +58,9 @@ def test_panels_do_not_lie_on_one_another(dashboard: Dashboard) -> None:
 def test_red_begins_where_an_alert_does() -> None:
     limits = {}
     for rule in alerts().values():
-        for name, limit in re.findall(r"^(\S+?)(?:\{.*\})? > ([\d.e]+)$", rule["expr"], re.MULTILINE):
+        for name, limit in re.findall(
+            r"^(\S+?)(?:\{.*\})? > ([\d.e]+)$", rule["expr"], re.MULTILINE
+        ):
             limits[name] = float(limit)
     compared = 0
     for dashboard in dashboards():
