@@ -19,8 +19,10 @@ PLAIN: Mapping[str | float, str] = {"base": "green"}
 """The thresholds of a figure that is neither good nor bad."""
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _COLUMNS = 24
-_SIZES = {"stat": (6, 4), "lines": (12, 8)}
+_SIZES = {"stat": (6, 4), "lines": (12, 8), "states": (12, 8)}
 """Columns and rows that a kind of panel takes."""
+_TYPES = {"stat": "stat", "lines": "timeseries", "states": "state-timeline"}
+"""What Grafana calls it."""
 
 
 class _Strict(BaseModel):
@@ -38,7 +40,7 @@ class Panel(_Strict):
     """See the top of the file that they are read from."""
 
     title: str
-    kind: Literal["stat", "lines"]
+    kind: Literal["stat", "lines", "states"]
     unit: str
     description: str = Field(min_length=20)
     thresholds: Mapping[str | float, str] = Field(default=PLAIN)
@@ -107,7 +109,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
         custom = {"fillOpacity": 8, "showPoints": "never"}
         custom["thresholdsStyle"] = {"mode": "dashed" if has_limits else "off"}
     return {
-        "type": "stat" if panel.kind == "stat" else "timeseries",
+        "type": _TYPES[panel.kind],
         "title": panel.title,
         "description": panel.description,
         "datasource": _SOURCE,
@@ -136,6 +138,8 @@ def _panel(panel: Panel) -> dict[str, Any]:
 def _options(kind: str) -> dict[str, Any]:
     if kind == "stat":
         return {"colorMode": "value", "reduceOptions": {"calcs": ["lastNotNull"]}}
+    if kind == "states":
+        return {"showValue": "never", "mergeValues": True, "legend": {"showLegend": False}}
     legend = {"displayMode": "list", "placement": "bottom", "showLegend": True}
     return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
 
