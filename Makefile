@@ -64,6 +64,10 @@ docs: .venv/.dev ## Build the documentation into site/
 reference: .venv/.dev ## Write the pages that are generated from the code
 	$(BIN)/python scripts/generate_reference.py
 
+.PHONY: dashboards
+dashboards: .venv/.dev ## Write Grafana's dashboards from monitoring/grafana/dashboards.yml
+	$(BIN)/python scripts/generate_dashboards.py
+
 .PHONY: constants
 constants: .venv/.dev ## Generate the game's constants anew from its npm package
 	$(BIN)/python scripts/generate_constants.py

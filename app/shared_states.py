@@ -60,6 +60,7 @@ class SharedStates(OwnsTask):
         self._clock = clock
         self._inherited = _counted(self._read(place.number)[1])
         self._failing = False
+        self._said = self._say()
 
     async def __aenter__(self) -> Self:
         self._write()
@@ -67,7 +68,11 @@ class SharedStates(OwnsTask):
 
     def collect(self) -> Iterable[Metric]:
         """Everything that is known of all workers now."""
-        now, told = self._clock(), [self._say()]
+        now = self._clock()
+        # Of what is only counted up also our own as it was written: were it as it is now, the sum
+        # would fall back whenever another one is asked next, which to Prometheus is a new count.
+        counted = [one for one in self._said if one.kind == "counter"]
+        told = [[one for one in self._say() if one.kind != "counter"] + counted]
         for number in range(self._place.of):
             if number != self._place.number:
                 at, families = self._read(number)
@@ -90,9 +95,10 @@ class SharedStates(OwnsTask):
             self._write()
 
     def _write(self) -> None:
+        self._said = self._say()
         said = [
             [name, kind, text, [[key[0], dict(key[1]), value] for key, value in figures.items()]]
-            for name, kind, text, figures in self._say()
+            for name, kind, text, figures in self._said
         ]
         path = self._path(self._place.number)
         fresh = path.with_suffix(".new")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
+from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from app.cache.response_cache import ResponseCache
@@ -27,6 +28,14 @@ TOGETHER: Mapping[str, Callable[[list[float]], float]] = MappingProxyType(
         "drawbridge_container_state": max,
         "drawbridge_container_leases": sum,
         "drawbridge_container_awake_seconds": max,
+        # What the machine gives to all of them.
+        "process_resident_memory_bytes": sum,
+        "process_virtual_memory_bytes": sum,
+        "process_cpu_seconds": sum,
+        "process_start_time_seconds": min,
+        # Of the one that is nearest to its limit.
+        "process_open_fds": max,
+        "process_max_fds": min,
     }
 )
 """How the states of several workers become one figure, by family."""
@@ -49,6 +58,7 @@ class StateGauges:
         self._upstream = upstream
         self._fleet = fleet
         self._jobs = jobs
+        self._process = ProcessCollector(registry=None)
 
     def collect(self) -> Iterable[Metric]:
         """One family after the other."""
@@ -56,6 +66,7 @@ class StateGauges:
         yield from self._container_families()
         yield from self._upstream_families()
         yield from self._sync_families()
+        yield from self._process.collect()
 
     def _sync_families(self) -> Iterator[Metric]:
         age = GaugeMetricFamily(

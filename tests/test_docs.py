@@ -29,8 +29,9 @@ def test_every_label_is_explained() -> None:
 
 
 def test_every_metric_is_explained() -> None:
-    counted = set(re.findall(r'"(drawbridge_[a-z_]+)"', sources()))
-    told = re.findall(r"^\| `(drawbridge_[a-z_]+)`", page("reference/metrics.md"), re.MULTILINE)
+    counted = set(re.findall(r'"((?:drawbridge|process)_[a-z_]+)"', sources()))
+    line = re.compile(r"^\| `((?:drawbridge|process)_[a-z_]+)`", re.MULTILINE)
+    told = line.findall(page("reference/metrics.md"))
     assert {name.removesuffix("_total") for name in told} == counted
 
 
@@ -72,9 +73,15 @@ def test_every_script_is_listed() -> None:
 
 @pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=lambda path: path.name)
 def test_settings_named_in_the_pages_exist(path: Path) -> None:
-    groups = "CACHE|CONTAINER|UPSTREAM|MONGODB|STORE|LOG|MAX"
+    groups = "CACHE|CELERY|CONTAINER|LOG|MAX|MONGODB|RATE|STORE|SYNC|UPSTREAM"
     named = set(re.findall(rf"`((?:{groups})_[A-Z_]+)`", path.read_text(encoding="utf-8")))
     assert named <= {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "runbooks").iterdir()), ids=lambda path: path.name)
+def test_labels_named_in_the_runbooks_exist(path: Path) -> None:
+    named = set(re.findall(r"`drawbridge\.([a-z-]+)`", path.read_text(encoding="utf-8")))
+    assert named <= set(ACTED_ON)
 
 
 def test_every_page_is_in_the_navigation() -> None:

@@ -24,6 +24,7 @@ PROMISED = [
     "up",
     "down",
     "constants",
+    "dashboards",
     "requirements",
     "help",
 ]

@@ -80,6 +80,16 @@ async def test_each_worker_tells_the_states_of_all(tmp_path: Path) -> None:
         assert figures(first.collect())["depth"] == 25
 
 
+async def test_what_is_counted_does_not_fall_back_when_another_is_asked(tmp_path: Path) -> None:
+    clock, one, other = Clock(), Part(dropped=1), Part(dropped=10)
+    async with states(tmp_path, 0, one, clock) as first, states(tmp_path, 1, other, clock) as last:
+        one.dropped, told = 4, []
+        for _ in range(2):
+            told += [figures(asked.collect())["dropped_total"] for asked in (first, last)]
+            first._write()
+        assert told == [11, 11, 14, 14]
+
+
 async def test_states_are_written_down_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

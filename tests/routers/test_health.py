@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gateways import Told
 
@@ -42,6 +46,17 @@ async def test_without_an_engine_automation_says_that_it_is_off_and_why(
     assert (unknown.status_code, unknown.json()["status"]) == (503, "unknown")
     assert "no-engine.sock" in unknown.json()["error"]
     assert (await client.get("/players")).status_code == 200
+
+
+def resident_memory() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def test_the_metrics_tell_what_the_process_takes(client: httpx.AsyncClient) -> None:
+    families = text_string_to_metric_families((await client.get("/metrics")).text)
+    told = {sample.name: sample.value for family in families for sample in family.samples}
+    assert told["process_resident_memory_bytes"] == pytest.approx(resident_memory(), rel=0.2)
+    assert 0 < told["process_open_fds"] < told["process_max_fds"]
 
 
 async def test_the_metrics_carry_the_names_of_the_contract(client: httpx.AsyncClient) -> None:
