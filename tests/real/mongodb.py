@@ -105,8 +105,10 @@ def mongo_database(mongo_server: MongoServer) -> Iterator[str]:
 
 
 def _collect_what_the_driver_left() -> None:
-    """A driver that is closed while it connects forgets its socket (mongodb/mongo-python-driver#2858): found later, by chance, it would be the fault of a test that has nothing to do
-    with it."""
+    """A driver that is closed while it connects forgets its socket (mongo-python-driver#2858).
+
+    Found later, by chance, it would be the fault of a test that has nothing to do with it.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
