@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.real.require import find_binary, unavailable
 
@@ -27,6 +27,8 @@ async def browser() -> AsyncIterator[Browser]:
     program = find_binary("chromium")
     if program is None:
         unavailable("chromium", "there is no chromium on the PATH")
+    # Of no meaning to a test that passes: a busy machine is given its time.
+    expect.set_options(timeout=30_000)
     async with async_playwright() as playwright:
         running = await playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield running
