@@ -30,6 +30,7 @@ from app.routers import openapi, problems
 from app.routers.automation import automation_routes
 from app.routers.cache import cache_routes
 from app.routers.changes import CHANGE_PATHS, changes_routes
+from app.routers.gate import gate_routes
 from app.routers.health import health_routes
 from app.routers.history import HISTORY_PATHS, history_routes
 from app.routers.mirror import Mirror
@@ -137,6 +138,7 @@ def build_routes(runtime: Runtime) -> FastAPI:
     for routes in (
         health_routes,
         automation_routes,
+        gate_routes,
         cache_routes,
         sync_routes,
         v1_routes,

@@ -20,7 +20,7 @@ _POLICY = "; ".join(
 
 
 class PagePolicy:
-    """Adds a ``Content-Security-Policy`` and its companions to answers that are HTML."""
+    """Adds a ``Content-Security-Policy``, where there is none, and its companions to HTML."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,7 +30,7 @@ class PagePolicy:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if headers.get("content-type", "").startswith("text/html"):
-                    headers["content-security-policy"] = _POLICY
+                    headers.setdefault("content-security-policy", _POLICY)
                     headers["x-content-type-options"] = "nosniff"
                     headers["referrer-policy"] = "no-referrer"
             await send(message)

@@ -58,7 +58,7 @@ def test_the_maintenance_page_may_have_its_style() -> None:
     page = (START.parent / "maintenance.html").read_text()
     (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
     digest = b64encode(sha256(style.encode()).digest()).decode()
-    assert f"'sha256-{digest}'" in (START.parent / "gateway.conf").read_text()
+    assert f"'sha256-{digest}'" in (START.parent / "refusals.conf").read_text()
     assert not re.findall(r"""(?:src|href)=["'][^"']""", page)
 
 
