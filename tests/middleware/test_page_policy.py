@@ -22,3 +22,12 @@ async def test_pages_alone_carry_the_policy(content_type: str, guarded: bool) ->
     assert heard.body == b"x"
     for name in ("content-security-policy", "x-content-type-options", "referrer-policy"):
         assert (name in heard.headers) is guarded
+
+
+async def test_a_page_with_a_policy_of_its_own_keeps_it() -> None:
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {"content-security-policy": "default-src 'none'"}
+        await Response(b"x", headers=headers, media_type="text/html")(scope, receive, send)
+
+    heard = await call(PagePolicy(page), http_scope())
+    assert heard.headers["content-security-policy"] == "default-src 'none'"
