@@ -37,7 +37,10 @@ http {
   access_log off;
   server {
     listen 3000;
-    location / { default_type text/html; return 200 "<h1>Grafana</h1>$request_method $request_uri"; }
+    location / {
+      default_type text/html;
+      return 200 "<h1>Grafana</h1>$request_method $request_uri";
+    }
     location /broken { return 502 "its own"; }
   }
 }
