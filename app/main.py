@@ -31,6 +31,7 @@ from app.routers.automation import automation_routes
 from app.routers.cache import cache_routes
 from app.routers.changes import CHANGE_PATHS, changes_routes
 from app.routers.console import console_routes
+from app.routers.gate import gate_routes
 from app.routers.health import health_routes
 from app.routers.history import HISTORY_PATHS, history_routes
 from app.routers.mirror import Mirror
@@ -137,6 +138,7 @@ def own_routers(runtime: Runtime) -> list[APIRouter]:
     families = (
         health_routes,
         automation_routes,
+        gate_routes,
         cache_routes,
         sync_routes,
         console_routes,

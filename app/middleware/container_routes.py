@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from typing import Protocol
 
-from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.containers.addresses import Address
@@ -15,7 +13,7 @@ from app.errors import ContainerError, ContainerFailed
 from app.middleware.client_address import CLIENT
 from app.middleware.container_gate import in_use
 from app.middleware.observe import ROUTE
-from app.middleware.waiting_page import POLICY, waiting_page
+from app.middleware.waiting_page import waiting_response
 from app.proxy.forward import Forwarder
 from app.proxy.headers import has_body
 from app.proxy.target import Target, Unanswered
@@ -78,7 +76,7 @@ class ContainerRoutes:
             if scope["type"] == "websocket":
                 await _turn_away(scope, send)
             elif is_page:
-                await _show(error, scope, receive, send)
+                await waiting_response(error)(scope, receive, send)
             else:
                 raise
 
@@ -111,19 +109,6 @@ def wants_page(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "GET":
         return False
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
-
-
-async def _show(error: ContainerError, scope: Scope, receive: Receive, send: Send) -> None:
-    retry_after = math.ceil(error.retry_after or 1.0)
-    headers = {
-        "cache-control": "no-store",
-        "content-security-policy": POLICY,
-        "referrer-policy": "no-referrer",
-        "retry-after": str(retry_after),
-        "x-content-type-options": "nosniff",
-    }
-    page = waiting_page(error.name, failed=isinstance(error, ContainerFailed), detail=error.detail)
-    await HTMLResponse(page, 503, headers)(scope, receive, send)
 
 
 async def _turn_away(scope: Scope, send: Send) -> None:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
+from urllib.parse import quote
+
+from starlette.responses import HTMLResponse
+
+from app.errors import ContainerError, ContainerFailed
+
+STANDING = "drawbridge-container"
+"""The header field of a refusal that says how the container is: ``waking`` or ``failed``."""
 
 _STYLE = """
 :root {
@@ -31,24 +40,29 @@ a { color: var(--mark); }
 """
 _SCRIPT = """
 const page = document.body, words = document.getElementById("words");
-const began = Date.now(), health = "/health/containers/" + encodeURIComponent(page.dataset.name);
+const began = Date.now(), health = page.dataset.health;
 const said = { waking: "It is starting.", asleep: "It is being woken." };
+const html = { accept: "text/html" };
+async function standing() {
+  if (health) return (await (await fetch(health, { cache: "no-store" })).json()).status;
+  const how = { method: "HEAD", cache: "no-store", redirect: "manual", headers: html };
+  return (await fetch(location.href, how)).headers.get("STANDING") || "ok";
+}
 async function look() {
   try {
-    const answer = await fetch(health, { cache: "no-store" });
-    const told = await answer.json();
-    const failed = told.status === "failed";
-    if (told.status === "ok" || (failed && page.className !== "failed")) return location.reload();
+    const status = await standing();
+    const failed = status === "failed";
+    if (status === "ok" || (failed && page.className !== "failed")) return location.reload();
     if (failed) return setTimeout(() => location.reload(), 10000);
     const seconds = Math.round((Date.now() - began) / 1000);
-    words.textContent = (said[told.status] || "") + " " + seconds + " s";
+    words.textContent = (said[status] || "") + " " + seconds + " s";
   } catch (error) {
     words.textContent = "The gateway does not answer; trying again.";
   }
   setTimeout(look, 500);
 }
 look();
-"""
+""".replace("STANDING", STANDING)
 
 
 def _source(text: str) -> str:
@@ -69,9 +83,29 @@ POLICY = "; ".join(
 """The page's ``Content-Security-Policy``: its own two pieces, and asking how far it is."""
 
 
-def waiting_page(name: str, *, failed: bool, detail: str) -> str:
+def waiting_response(error: ContainerError, *, elsewhere: bool = False) -> HTMLResponse:
+    """The page as a refusal: 503, because of ``error``.
+
+    ``elsewhere``: it is shown at an address where the gateway's own paths cannot be asked. It
+    then asks its own address, until the answer has no ``STANDING``.
+    """
+    failed = isinstance(error, ContainerFailed)
+    headers = {
+        "cache-control": "no-store",
+        "content-security-policy": POLICY,
+        "referrer-policy": "no-referrer",
+        "retry-after": str(math.ceil(error.retry_after or 1.0)),
+        "x-content-type-options": "nosniff",
+        STANDING: "failed" if failed else "waking",
+    }
+    page = waiting_page(error.name, failed=failed, detail=error.detail, elsewhere=elsewhere)
+    return HTMLResponse(page, 503, headers)
+
+
+def waiting_page(name: str, *, failed: bool, detail: str, elsewhere: bool = False) -> str:
     """The page for the container ``name``, which wakes, or ``failed`` to for the reason
     ``detail``. Without scripts it is loaded again every few seconds."""
+    health = "" if elsewhere else f"/health/containers/{quote(name, safe='')}"
     title = f"{name} did not start" if failed else f"Waking {name}"
     words = detail if failed else "It sleeps while nobody uses it. This page goes on by itself."
     return f"""<!doctype html>
@@ -84,7 +118,7 @@ def waiting_page(name: str, *, failed: bool, detail: str) -> str:
 <noscript><meta http-equiv="refresh" content="{10 if failed else 3}"></noscript>
 <style>{_STYLE}</style>
 </head>
-<body class="{"failed" if failed else "waking"}" data-name="{escape(name)}">
+<body class="{"failed" if failed else "waking"}" data-health="{escape(health)}">
 <main>
 <svg viewBox="0 0 88 64" fill="none" stroke="currentColor" stroke-width="4" aria-hidden="true">
 <path d="M4 60V14h8v6h4v-6h8v46M64 60V14h8v6h4v-6h8v46M2 60h84"/>
