@@ -37,7 +37,9 @@ export const options = {
   thresholds: {
     ...thresholds(),
     'checks{scenario:watch}': ['rate==1'],
+    'http_reqs{scenario:watch}': ['count>0'],
     'checks{scenario:after}': ['rate==1'],
+    'http_reqs{scenario:after}': ['count>0'],
     'http_req_duration{scenario:after}': [within(95, 100)],
   },
 };

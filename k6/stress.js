@@ -44,6 +44,7 @@ export const options = {
     'http_req_duration{scenario:flood}': [within(99, 3000)],
     'http_reqs{scenario:flood}': ['count>0'],
     'checks{scenario:after}': ['rate==1'],
+    'http_reqs{scenario:after}': ['count>0'],
     'http_req_duration{scenario:after}': [within(95, 500)],
   },
 };
