@@ -26,7 +26,7 @@ function digest(name, data) {
     for (const [rule, verdict] of Object.entries(found.thresholds || {})) {
       thresholds.push({ metric, rule, ok: verdict.ok });
     }
-    const words = Object.entries(found.values).map(([key, value]) => `${key}=${round(value)}`);
+    const words = Object.entries(found.values).sort().map(([key, value]) => `${key}=${round(value)}`);
     figures.push({ metric, values: words.join('  ') });
   }
   const ok = thresholds.every((one) => one.ok);
