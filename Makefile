@@ -6,6 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 PORT ?= 8000
 ARGS ?=
+SCENARIO ?=
 PINS := $(wildcard requirements/*.txt) pyproject.toml scripts/install_python
 # Deferred: asked only by the targets that need them.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
@@ -54,6 +55,11 @@ fix: .venv/.dev ## Format, and mend what can be mended without asking
 .PHONY: bench
 bench: .venv/.dev ## Measure, side by side with others
 	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: load
+load: .venv/.dev ## Load tests; SCENARIO="smoke fault", BASE_URL=, DURATION=10m, VUS=200 to choose
+	@scripts/install_real_servers
+	@PATH="$(CURDIR)/.cache/bin:$$PATH" $(BIN)/python -m k6 $(ARGS) $(SCENARIO)
 
 .PHONY: docs
 docs: .venv/.dev ## Build the documentation into site/

@@ -71,9 +71,9 @@ class ColdStarts:
 def measure(folder: Path, rounds: int) -> list[ColdStarts]:
     """Both services, in turn. Raises ``NotInstalled``."""
     folder.mkdir()
-    with _clock(folder) as clock, _workshop(clock.host) as workshop:
+    with _clock(folder) as clock, workshop_at(clock.host) as workshop:
         port = free_port()
-        services = (_redis(workshop), _mongodb(workshop, port))
+        services = (_redis(workshop), mongodb(workshop, port))
         settings = {
             "CONTAINER_SCOPE": workshop.case,
             "DOCKER_HOST": workshop.run.host,
@@ -173,7 +173,8 @@ def _clock(folder: Path) -> Iterator[EngineClock]:
 
 
 @contextmanager
-def _workshop(host: str) -> Iterator[Workshop]:
+def workshop_at(host: str) -> Iterator[Workshop]:
+    """Containers of the engine at ``host``, gone after the block. Raises ``NotInstalled``."""
     try:
         run = EngineRun(host)
     except DockerException as error:
@@ -191,7 +192,8 @@ def _redis(workshop: Workshop) -> Service:
     return Service("redis", made, 6379, b"PING\r\n", ("POST", "/automation/containers/redis/wake"))
 
 
-def _mongodb(workshop: Workshop, port: int) -> Service:
+def mongodb(workshop: Workshop, port: int) -> Service:
+    """A server for MongoDB's protocol that sleeps, at ``port`` of this machine when it is up."""
     server = find_binary("ferretdb")
     if server is None:
         raise NotInstalled("there is no ferretdb: scripts/install_real_servers builds it")

@@ -83,7 +83,8 @@ def peer(name: str, folder: Path, size: int) -> Iterator[Running]:
     """The peer ``name`` of ``benchmarks.peers``, sending a body of about ``size`` bytes."""
     command = [sys.executable, "-m", "benchmarks.server", name, str(size)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with _announced(command, folder / f"{name.replace(' ', '-')}.log", environment) as running:
+    log = folder / f"{name.replace(' ', '-')}.log"
+    with announced([*on_server_core(), *command], log, environment) as running:
         yield running
 
 
@@ -112,15 +113,17 @@ def gateway(upstream: str, folder: Path, **settings: str) -> Iterator[Running]:
         **settings,
     }
     command = [sys.executable, "-m", "app", "serve", "--port", "0"]
-    with _announced(command, folder / "gateway.log", environment) as running:
+    log = folder / "gateway.log"
+    with announced([*on_server_core(), *command], log, environment) as running:
         yield running
 
 
 @contextmanager
-def _announced(
+def announced(
     command: Sequence[str], log: Path, environment: Mapping[str, str]
 ) -> Iterator[Running]:
-    with process([*on_server_core(), *command], log, environment) as started:
+    """Run a server that writes its address to ``log`` once it is ready, and wait for that."""
+    with process(command, log, environment) as started:
 
         def address() -> str | None:
             found = _READY.search(log.read_text(errors="replace"))

@@ -20,6 +20,7 @@ PROMISED = [
     "fix",
     "bench",
     "chaos",
+    "load",
     "docs",
     "up",
     "down",

@@ -1,0 +1,1 @@
+"""The load tests are tested: each can hold, and each can fail."""
