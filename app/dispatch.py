@@ -8,22 +8,22 @@ leased: their own container, and that of the database in which they keep what th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from types import TracebackType
-from typing import NoReturn, Protocol, Self
+from typing import NoReturn, Protocol
 
 import structlog
 
 from app.coordination.link import Away, Door
 from app.errors import JobBusy, JobSent, QueueError
+from app.owned_task import OwnsTask
 from app.records.store import JobState
 from app.sync.errand import Errand
 from app.sync.job import JOBS, Job
 from app.sync.runner import Progress
+from app.waiting import set_within
 
 log = structlog.get_logger(__name__)
 LOOK = 2.0
@@ -46,12 +46,14 @@ class Leases(Protocol):
     async def under_way(self, jobs: Sequence[str], now: float) -> int: ...
 
 
-class Dispatch:
-    """See ``app.sync.scheduler.Runs``. An async context manager; owns one task.
+class Dispatch(OwnsTask):
+    """See ``app.sync.scheduler.Runs``. Leaving lets go of what workers need.
 
     ``states`` reads what is remembered of all jobs. ``doors`` lead to what workers need; ``broker``
     is the one to their Redis.
     """
+
+    task_name = "dispatch"
 
     def __init__(
         self,
@@ -78,18 +80,8 @@ class Dispatch:
         self._failing = self._broken = False
         self._stir = asyncio.Event()
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._watch(), name="dispatch")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+    async def __aexit__(self, *error: object) -> None:
+        await super().__aexit__(*error)
         self._keep_up(False)
 
     async def states(self) -> Mapping[str, JobState]:
@@ -125,7 +117,7 @@ class Dispatch:
             log.info("messages to the workers are sent again")
         return sent
 
-    async def _watch(self) -> None:
+    async def _run(self) -> None:
         while True:
             try:
                 await self._see_to_workers()
@@ -137,9 +129,7 @@ class Dispatch:
             else:
                 self._broken = False
             self._stir.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._look):
-                    await self._stir.wait()
+            await set_within(self._stir, self._look)
 
     async def _see_to_workers(self) -> None:
         for errand in tuple(self._owed.values()):

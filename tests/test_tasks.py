@@ -77,7 +77,8 @@ async def test_ten_messages_about_one_job_are_one_run(workplace: Workplace) -> N
         await workplace.until_ended("definitions", errand.since)
         await nothing_is_left(workplace)
         assert (one.log + other.log).count("a job was run") == 1
-        assert await workplace.calls() < 2 * 28
+        # One run asks for 25 pages and tries each form of question once, a hundred calls in all.
+        assert await workplace.calls() < 2 * 100
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["the worker", "a process of its pool"])

@@ -16,6 +16,7 @@ from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from app.cache.batches import Batch
+from app.json_signs import before, expect
 
 _STEP = 64 * 1024
 _RUN = 2_000
@@ -123,8 +124,8 @@ def _rank(row: Row) -> Rank:
 
 def _require_order(rows: Sequence[Row], descending: bool) -> None:
     """The order that is assumed must be the one that each answer has, also among equals."""
-    for before, after in pairwise(rows):
-        first, second = (after, before) if descending else (before, after)
+    for former, after in pairwise(rows):
+        first, second = (after, former) if descending else (former, after)
         if not first.rank < second.rank:
             raise Unexpected("the rows are in an order that is not known")
 
@@ -136,12 +137,12 @@ def _rows(text: str, batch: Batch) -> Generator[None, None, tuple[int, int, list
     """
     decoder = json.JSONDecoder()
     found: tuple[int, int, list[tuple[str, Row]]] | None = None
-    at = _expect(text, 0, "{")
+    at = expect(text, 0, "{")
     while True:
-        key, at = decoder.raw_decode(text, _before(text, at, '"'))
-        at = _expect(text, at, ":")
+        key, at = decoder.raw_decode(text, before(text, at, '"'))
+        at = expect(text, at, ":")
         if key == batch.operation.envelope and found is None:
-            begin = _expect(text, at, "[")
+            begin = expect(text, at, "[")
             end, rows = yield from _list(text, begin, batch, decoder)
             found = begin, end, rows
             at = end + 1
@@ -151,7 +152,7 @@ def _rows(text: str, batch: Batch) -> Generator[None, None, tuple[int, int, list
             _, at = decoder.raw_decode(text, at)
         if text[at : at + 1] == "}":
             break
-        at = _expect(text, at, ",")
+        at = expect(text, at, ",")
     if found is None or at + 1 != len(text):
         raise ValueError("no list, or something behind the object")
     return found
@@ -166,14 +167,14 @@ def _list(
         return at, rows
     seen = at
     while True:
-        fields, end = decoder.raw_decode(text, _before(text, at, "{"))
+        fields, end = decoder.raw_decode(text, before(text, at, "{"))
         group = batch.id_in(fields.get(batch.look_up.field))
         if group is None:
             raise Unexpected("a row is not of those that were asked for")
         rows.append((group, Row(_rank_in(fields, batch), text[at:end].encode())))
         if text[end : end + 1] == "]":
             return end, rows
-        at = _expect(text, end, ",")
+        at = expect(text, end, ",")
         if at - seen >= _STEP:
             seen = at
             yield
@@ -191,14 +192,3 @@ def _rank_in(fields: dict[str, Any], batch: Batch) -> Rank:
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
         raise Unexpected(f"rows cannot be sorted by {batch.order_by}")
     return (int(value), own)
-
-
-def _before(text: str, at: int, sign: str) -> int:
-    _expect(text, at, sign)
-    return at
-
-
-def _expect(text: str, at: int, sign: str) -> int:
-    if text[at : at + 1] != sign:
-        raise ValueError(f"{sign} expected")
-    return at + 1

@@ -283,6 +283,8 @@ class Conductor:
             member.going_down(BY_HAND)
         if before.state is State.WAKING:
             member.ready_at = now
+        if member.life.run not in (None, member.run):
+            member.run, member.run_since = member.life.run, now
         went_down = before.up and not member.life.up and state is not State.MISSING
         if went_down and before.state in (State.STOPPING, State.AWAKE, State.DRAINING):
             member.sleeps += 1

@@ -170,11 +170,12 @@ class EngineLink:
     def _is_echo(self, member: Member, event: EngineEvent, details: Inspected) -> bool:
         """Whether it was sent to an older run: of a stop that is over, heard late.
 
-        By the engine's wall clock, which may have been set since; but what is heard of a run
-        that we have known for a while is no echo.
+        By the engine's wall clock, which may have been set since. But what is heard of a run that
+        we have known for a while is no echo, nor is what was sent so long before it.
         """
-        known = member.life.run == details.run and self._clock() - member.life.since > ECHO_SECONDS
-        return event.at < details.started_at and not known
+        known_for = self._clock() - member.run_since if member.run == details.run else 0.0
+        before = details.started_at - event.at
+        return known_for <= ECHO_SECONDS and 0 < before <= ECHO_SECONDS
 
     async def _list(self, full: bool) -> list[Member]:
         """Take in the list; who has to be looked at closely."""

@@ -45,6 +45,9 @@ class Member:
     ask_again_at: float = float("-inf")
     """When the other gateways may be asked again whether it may be stopped."""
     ready_at: float = float("-inf")
+    run: str | None = None
+    run_since: float = float("-inf")
+    """The last run that was seen to be ready, and since when: also while it is paused."""
     dying: bool = False
     """Whether the engine told of a signal that ends its present run."""
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 import structlog
 
 from app.errors import StoreError
 from app.kingdom.collections import COLLECTIONS, Collection
+from app.owned_task import OwnsTask
 from app.records.snapshot import Snapshot
 from app.records.store import Generation, RecordStore
+from app.waiting import set_within
 
 _log = structlog.get_logger(__name__)
 EVERY = 10.0
@@ -24,13 +23,15 @@ MOST_ROWS = 20_000
 """A collection of more is not held: at 1 KB a row it would take 20 MB."""
 
 
-class Shelf:
+class Shelf(OwnsTask):
     """Holds the newest generation of each served collection that the store was seen to have.
 
     The store is looked at only while ``is_open`` says that it is up: nobody wakes it for this,
     and no lease is taken, so that a look is no use that keeps it awake. While it sleeps, or when
-    it fails, what is held stays. Enter it inside the running loop; leaving ends its task.
+    it fails, what is held stays.
     """
+
+    task_name = "shelf"
 
     def __init__(
         self,
@@ -45,22 +46,6 @@ class Shelf:
         self._unfit: dict[str, int] = {}
         self._noticed = asyncio.Event()
         self._troubled = False
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     def snapshot(self, collection: str) -> Snapshot | None:
         """The rows of that collection, if they are held."""
@@ -75,14 +60,12 @@ class Shelf:
         if collection in self._served:
             self._noticed.set()
 
-    async def _watch(self) -> None:
+    async def _run(self) -> None:
         while True:
             self._noticed.clear()
             if self._is_open():
                 await self._look()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY):
-                    await self._noticed.wait()
+            await set_within(self._noticed, EVERY)
 
     async def _look(self) -> None:
         try:

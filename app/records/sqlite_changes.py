@@ -11,6 +11,7 @@ from app.errors import StoreError
 from app.records.change import KEEP, Change, CursorGone, Happened, Told
 from app.records.change_text import pack_fields, read_fields
 from app.storage.sqlite_file import Connection, SqliteFile
+from app.waiting import set_within
 
 _LOOK_EVERY = 1.0
 """Seconds after which one who waits looks for what other processes appended."""
@@ -62,7 +63,7 @@ class SqliteChangeLog:
             left = until - loop.time()
             if left <= 0:
                 return False
-            await _either(appended, min(left, self._look_every))
+            await set_within(appended, min(left, self._look_every))
 
     async def aclose(self) -> None:
         await self._file.aclose()
@@ -128,12 +129,3 @@ def _told(cursor: str, values: Sequence[Any]) -> Told:
     except (ValueError, TypeError, AttributeError) as error:
         raise StoreError(f"the change {cursor} is damaged: {error!r}") from error
     return Told(cursor, change)
-
-
-async def _either(event: asyncio.Event, seconds: float) -> None:
-    """Return when ``event`` is set, or after ``seconds``."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

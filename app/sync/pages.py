@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from app.errors import SyncError
 from app.kingdom.collections import Collection, Extent
 from app.kingdom.operation import Operation, Shape
+from app.steps import in_steps
 from app.sync import rows as pieces
 from app.sync.rows import Row
 from app.sync.source import Answer, Source
@@ -124,14 +125,7 @@ class Pages:
     async def _cut(self, answer: Answer) -> list[Row]:
         if answer.status != 200:
             return []
-        steps = pieces.cut(answer.body, self._shape)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                rows: list[Row] = end.value
-                break
-            await asyncio.sleep(0)
+        rows = await in_steps(pieces.cut(answer.body, self._shape))
         self.rows += len(rows)
         if self.rows > self._most_rows:
             raise SyncError(f"more than {self._most_rows} rows: it does not seem to end")

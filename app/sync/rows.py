@@ -7,17 +7,16 @@ row stays as it is.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from app.errors import SyncError
+from app.json_signs import before, expect, refuse_constant, skip_space
 from app.sync.compare import digest_of
 
 _STEP = 64 * 1024
 _META = "_meta"
-_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class Row(NamedTuple):
@@ -66,23 +65,23 @@ Found = list[Row] | None
 
 
 def _values(text: str, shape: Shape) -> Generator[None, None, dict[str, Found]]:
-    decoder = json.JSONDecoder(parse_constant=_refuse)
+    decoder = json.JSONDecoder(parse_constant=refuse_constant)
     found: dict[str, Found] = {}
-    at = _space(text, _expect(text, _space(text, 0), "{"))
+    at = skip_space(text, expect(text, skip_space(text, 0), "{"))
     while text[at : at + 1] != "}" or found:
-        key, at = decoder.raw_decode(text, _before(text, at, '"'))
-        at = _space(text, _expect(text, _space(text, at), ":"))
+        key, at = decoder.raw_decode(text, before(text, at, '"'))
+        at = skip_space(text, expect(text, skip_space(text, at), ":"))
         if key != _META and text[at : at + 1] == "[":
             found[key], at = yield from _list(text, at, shape, decoder)
         else:
             value, end = decoder.raw_decode(text, at)
             found[key] = _single(value, text[at:end], shape)
             at = end
-        at = _space(text, at)
+        at = skip_space(text, at)
         if text[at : at + 1] == "}":
             break
-        at = _space(text, _expect(text, at, ","))
-    if _space(text, at + 1) != len(text):
+        at = skip_space(text, expect(text, at, ","))
+    if skip_space(text, at + 1) != len(text):
         raise ValueError("something follows the object")
     return found
 
@@ -93,7 +92,7 @@ def _list(
     """The rows of the list whose bracket stands at ``at``, and where it has ended."""
     rows: list[Row] = []
     sound = True
-    at = seen = _space(text, at + 1)
+    at = seen = skip_space(text, at + 1)
     if text[at : at + 1] == "]":
         return rows, at + 1
     while True:
@@ -105,10 +104,10 @@ def _list(
         if end - seen >= _STEP:
             seen = end
             yield
-        at = _space(text, end)
+        at = skip_space(text, end)
         if text[at : at + 1] == "]":
             return (rows if sound else None), at + 1
-        at = _space(text, _expect(text, at, ","))
+        at = skip_space(text, expect(text, at, ","))
 
 
 def _single(value: Any, text: str, shape: Shape) -> Found:
@@ -126,23 +125,3 @@ def _row(value: Any, text: str, shape: Shape) -> Row | None:
     if isinstance(own, bool) or not isinstance(own, str | int) or own == "":
         return None
     return Row(str(own), text.encode(), digest_of(value), frozenset(value))
-
-
-def _space(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
-
-
-def _before(text: str, at: int, sign: str) -> int:
-    _expect(text, at, sign)
-    return at
-
-
-def _expect(text: str, at: int, sign: str) -> int:
-    if text[at : at + 1] != sign:
-        raise ValueError(f"{sign} expected")
-    return at + 1
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

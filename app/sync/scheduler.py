@@ -15,6 +15,7 @@ from app.records.store import JobState
 from app.sync.job import Job
 from app.sync.runner import Progress
 from app.sync.schedule import due_at
+from app.waiting import set_within
 
 log = structlog.get_logger(__name__)
 LOOK = 60.0
@@ -246,7 +247,5 @@ class Scheduler:
 
     async def _rest(self, seconds: float) -> None:
         """Until something is wished for, or ``seconds`` have passed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(seconds, 0.0)):
-                await self._stir.wait()
+        await set_within(self._stir, max(seconds, 0.0))
         self._stir.clear()

@@ -9,13 +9,13 @@ end, with the data under its own key.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import orjson
 
+from app.json_signs import expect, refuse_constant, skip_space
 from app.upstream.lie import Kind
 
 LARGE = 256 * 1024
@@ -24,7 +24,6 @@ LARGE = 256 * 1024
 _STEP = 64 * 1024
 _META = "_meta"
 _ERROR_WORDS = frozenset({"error", "errors", "message", "statuscode", "status", "code"})
-_SPACE = re.compile(r"[ \t\n\r]*")
 
 StatusVerdict = Literal["data", "error", "refused", "implausible"]
 
@@ -131,52 +130,37 @@ def _not_json(body: bytes) -> Flaw:
 
 def _walk(text: str, keys: list[str]) -> Generator[int, None, None]:
     """Read ``text`` as one JSON object; its keys are added to ``keys``. Yields how far it got."""
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-    at = _space(text, 0)
-    at = _space(text, _expect(text, at, "{"))
+    decoder = json.JSONDecoder(parse_constant=refuse_constant)
+    at = skip_space(text, 0)
+    at = skip_space(text, expect(text, at, "{"))
     while text[at : at + 1] != "}" or keys:
         if text[at : at + 1] != '"':
             raise ValueError("a key is a string")
         key, at = decoder.raw_decode(text, at)
         keys.append(key)
-        at = _space(text, _expect(text, _space(text, at), ":"))
+        at = skip_space(text, expect(text, skip_space(text, at), ":"))
         if text[at : at + 1] == "[":
             at = yield from _walk_list(text, at, decoder)
         else:
             _, at = decoder.raw_decode(text, at)
         yield at
-        at = _space(text, at)
+        at = skip_space(text, at)
         if text[at : at + 1] == "}":
             break
-        at = _space(text, _expect(text, at, ","))
-    if _space(text, at + 1) != len(text):
+        at = skip_space(text, expect(text, at, ","))
+    if skip_space(text, at + 1) != len(text):
         raise ValueError("something follows the object")
 
 
 def _walk_list(text: str, at: int, decoder: json.JSONDecoder) -> Generator[int, None, int]:
     """Read the list that begins at ``at``, row by row; returns where it ended."""
-    at = _space(text, at + 1)
+    at = skip_space(text, at + 1)
     if text[at : at + 1] == "]":
         return at + 1
     while True:
         _, at = decoder.raw_decode(text, at)
         yield at
-        at = _space(text, at)
+        at = skip_space(text, at)
         if text[at : at + 1] == "]":
             return at + 1
-        at = _space(text, _expect(text, at, ","))
-
-
-def _space(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
-
-
-def _expect(text: str, at: int, sign: str) -> int:
-    if text[at : at + 1] != sign:
-        raise ValueError(f"{sign} expected")
-    return at + 1
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+        at = skip_space(text, expect(text, at, ","))
