@@ -34,7 +34,7 @@ from app.containers.observed import (
 )
 from app.containers.policy import FleetPolicy
 from app.containers.roster import Roster, read_roster
-from app.containers.spec import ENABLE_LABEL
+from app.containers.spec import ENABLE_LABEL, Spec
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +78,7 @@ class EngineLink:
         self._heard_at: float | None = None
         self._listing = asyncio.Lock()
         self._told: set[str] = set()
+        self._specs: dict[str, Spec] = {}
 
     async def run(self) -> NoReturn:
         """Follow the engine until cancelled, through any number of disconnects."""
@@ -207,13 +208,15 @@ class EngineLink:
         for name in [name for name in members if name not in roster.entries]:
             self._conductor.apply(members[name], Seen(Standing.GONE, asked_at))
             self._forget_if_long_gone(members[name])
-        graph = resolve({name: member.spec for name, member in members.items()})
-        self._conductor.graph = graph
+        specs = {name: member.spec for name, member in members.items()}
+        if specs != self._specs:
+            self._specs = specs
+            self._conductor.graph = resolve(specs)
         # At once: until they are looked at closely they would be taken for missing, or for the
         # container that had the name before. A list does not tell the run, only that it is new.
         for member, listed in new:
             self._conductor.apply(member, Seen(listed.standing, asked_at, run=listed.id[:12]))
-        self._tell((*roster.problems, *graph.problems))
+        self._tell((*roster.problems, *self._conductor.graph.problems))
 
     def _forget_if_long_gone(self, member: Member) -> None:
         gone = member.life.state is State.MISSING and not member.leases

@@ -7,9 +7,9 @@ is half of the cost where a hundred thousand short plays are run.
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine
+from heapq import heappop, heappush
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
@@ -77,13 +77,17 @@ class VirtualClock:
 
     def call_later(self, delay: float, callback: Call, *args: Any, context: Any = None) -> Any:
         """``delay`` seconds from now."""
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        when = self._now + delay
+        turn = Turn(when, callback, args)
+        self._order += 1
+        heappush(self._later, (when, self._order, turn))
+        return turn
 
     def call_at(self, when: float, callback: Call, *args: Any, context: Any = None) -> Any:
         """At ``when``; equals in the order of their calls."""
         turn = Turn(when, callback, args)
         self._order += 1
-        heapq.heappush(self._later, (when, self._order, turn))
+        heappush(self._later, (when, self._order, turn))
         return turn
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -142,5 +146,5 @@ class VirtualClock:
                 return
             if not later:
                 raise Everlasting(f"at {self._now:.3f}: everybody waits for what never comes")
-            self._now, _, turn = heapq.heappop(later)
+            self._now, _, turn = heappop(later)
             ready.append(turn)

@@ -61,7 +61,7 @@ KINDS: dict[str, tuple[dict[str, int], Noise]] = {
     "everything": (_MANNERS | _BY_HAND | _ENGINE | _GATEWAY | _PEERS | _CLOCK, _LOUD),
 }
 """What can happen besides use, by the kind of schedule, and how the events come."""
-_SEVERAL = {"calm": 0.15, "gateway": 0.3, "newcomers": 0.6, "everything": 0.15}
+_SEVERAL = {"calm": 0.15, "gateway": 0.25, "newcomers": 0.5, "everything": 0.15}
 """How many of the schedules have more than one gateway."""
 
 
