@@ -166,7 +166,8 @@ def doctor_command(as_json: Json = False) -> None:
 
 def openapi_command() -> None:
     """Print the OpenAPI description."""
-    print_json(asyncio.run(_describe()))
+    configure_logging(load_settings(log_level="ERROR"))
+    print_json(asyncio.run(describe()))
 
 
 def cache_stats(at: At = GATEWAY, key: Key = None, as_json: Json = False) -> None:
@@ -231,16 +232,12 @@ def _definitions(gateway: RemoteGateway) -> list[str]:
     ]
 
 
-async def _describe() -> dict[str, Any]:
+async def describe() -> dict[str, Any]:
+    """The OpenAPI description of a gateway that has nothing around it."""
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings(
-            data_dir=folder,
-            mongodb_uri=None,
-            log_level="ERROR",
-            sync_enabled=False,
-            **NO_AUTOMATION,
+            data_dir=folder, mongodb_uri=None, redis_url=None, sync_enabled=False, **NO_AUTOMATION
         )
-        configure_logging(settings)
         async with open_runtime(settings) as runtime:
             return build_routes(runtime, own_routers(runtime)).openapi()
 

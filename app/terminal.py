@@ -14,7 +14,7 @@ At = Annotated[
     str, typer.Option("--gateway", envvar="DRAWBRIDGE_URL", help="The running gateway to ask.")
 ]
 Key = Annotated[
-    str | None, typer.Option("--key", envvar="DRAWBRIDGE_API_KEY", help="An operator's key.")
+    str | None, typer.Option("--api-key", envvar="DRAWBRIDGE_API_KEY", help="An operator's key.")
 ]
 GATEWAY = "http://127.0.0.1:8000"
 _WIDE = 240

@@ -1,11 +1,12 @@
-"""Write what is generated from the settings: ``docs/reference/settings.md``, ``.env.example``.
+"""Write what is generated from the code: pages of ``docs/reference/``, and ``.env.example``.
 
-Run it with ``make reference`` whenever ``app/config.py`` changed; a test says when it was
-forgotten.
+Run it with ``make reference`` whenever settings, commands, paths or problems changed; a test says
+when it was forgotten.
 """
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 from collections.abc import Iterator
@@ -14,7 +15,11 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from reference_pages.api import render_api
+from reference_pages.commands import render_commands
+from reference_pages.problems import render_problems
 
+from app.cli import describe
 from app.config import GROUPS, parse_duration, parse_size
 
 ROOT = Path(__file__).parents[1]
@@ -111,8 +116,12 @@ def render_example() -> str:
 
 def pages() -> dict[Path, str]:
     """Each generated file with what should stand in it."""
+    reference = ROOT / "docs" / "reference"
     return {
-        ROOT / "docs" / "reference" / "settings.md": render_settings(),
+        reference / "settings.md": render_settings(),
+        reference / "cli.md": render_commands(),
+        reference / "api.md": render_api(asyncio.run(describe())),
+        reference / "problems.md": render_problems(ROOT / "app"),
         ROOT / ".env.example": render_example(),
     }
 

@@ -6,11 +6,15 @@ import json
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import typer.main
 
+from app.cli import build
 from tests.processes import command, drawbridge, environment
 
 
@@ -33,6 +37,17 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
     assert shown.returncode == 0
     for name in ("serve", "sandbox", "demo", "doctor", "openapi", "containers", "cache", "worker"):
         assert name in shown.stdout
+
+
+def test_no_command_has_two_options_of_one_name() -> None:
+    def walk(command: Any) -> Iterator[Any]:
+        for inner in getattr(command, "commands", {}).values():
+            yield from walk(inner)
+        yield command
+
+    for each in walk(typer.main.get_command(build())):
+        names = [name for one in each.params for name in (*one.opts, *one.secondary_opts)]
+        assert len(names) == len(set(names)), each.name
 
 
 def test_the_version(tmp_path: Path) -> None:
@@ -197,6 +212,9 @@ def test_cache_stats_of_a_running_gateway(tmp_path: Path) -> None:
         again = run(tmp_path, "cache", "warm", "/quests", "/actions/1", "--gateway", url).stdout
         assert "/quests: " in again
         assert "detail=memory" in again
+        one = run(tmp_path, "cache", "purge", "--key", "/clan-tiers/1", "--gateway", url)
+        assert one.returncode == 0
+        assert one.stdout.startswith("purged (soft): key ")
         unclear = run(tmp_path, "cache", "purge", "--all", "--tag", "x", "--gateway", url)
         assert unclear.returncode == 2
         assert run(tmp_path, "containers", "list", "--gateway", url, "--json").stdout == "[]\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from app.answering import realm
 from app.config import Settings
 from app.containers.spec import ACTED_ON
+from tests.processes import drawbridge, environment
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -88,3 +91,22 @@ def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
     assert [name for name in pages if name not in navigation] == []
+
+
+def test_the_clients_program_runs_as_it_stands(tmp_path: Path) -> None:
+    program = "\n".join(re.findall(r"```python\n(.*?)```", page("how-to/client.md"), re.DOTALL))
+    with drawbridge(tmp_path, "demo", "--port", "0") as gateway:
+        env = environment(tmp_path, {"DRAWBRIDGE_URL": gateway.url()})
+        ran = subprocess.run(
+            [sys.executable, "-c", program],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ran.returncode == 0, ran.stderr
+    told = ran.stdout.splitlines()
+    assert len(told) >= 6
+    assert any(line.startswith(("200 drawbridge; hit", "304 ")) for line in told)
+    assert any("Did you mean /players?" in line for line in told)

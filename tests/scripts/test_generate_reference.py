@@ -9,9 +9,9 @@ from generate_reference import pages, render_example, write_duration, write_size
 from app.config import Settings, load_settings, parse_duration, parse_size
 
 
-@pytest.mark.parametrize(("path", "text"), pages().items(), ids=lambda part: str(part)[-20:])
-def test_what_is_generated_is_current(path: Path, text: str) -> None:
-    assert path.read_text(encoding="utf-8") == text, "run `make reference`"
+def test_what_is_generated_is_current() -> None:
+    stale = [path.name for path, text in pages().items() if path.read_text("utf-8") != text]
+    assert stale == [], "run `make reference`"
 
 
 @pytest.mark.parametrize(

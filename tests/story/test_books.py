@@ -136,7 +136,9 @@ async def test_everything_says_which_operator_it_was_and_never_the_key(
         with watching(gateway, tmp_path, seen):
             await until(lambda: "cellar: asleep" in seen.read_text(), what="the state at first")
             for act in ("wake", "sleep"):
-                assert containers(gateway, tmp_path, act, "cellar", "--key", KEY).returncode == 0
+                assert (
+                    containers(gateway, tmp_path, act, "cellar", "--api-key", KEY).returncode == 0
+                )
             who = f"operator {DIGEST[:8]}"
             await until(lambda: f"cellar: awake ({who})" in seen.read_text())
             await until(lambda: f"cellar: asleep ({who})" in seen.read_text())
@@ -157,7 +159,7 @@ def watching(gateway: Drawbridge, folder: Path, seen: Path) -> Iterator[None]:
     """``containers watch`` as a process, writing to ``seen``."""
     with seen.open("wb") as output:
         process = subprocess.Popen(
-            command("containers", "watch", "--gateway", gateway.url(), "--key", KEY),
+            command("containers", "watch", "--gateway", gateway.url(), "--api-key", KEY),
             env={**environment(folder, {}), "PYTHONUNBUFFERED": "1"},
             cwd=folder,
             stdout=output,
