@@ -206,14 +206,14 @@ class FastHits(HttpToolsProtocol):
         given = hits.answer(asked, client)
         if given is None:
             return False
-        block = given.head.block
-        if block is None:
-            return False
+        head, lines = given.head, self._memo.lines(self.server_state.default_headers)
+        if head.lines is not lines:
+            if head.block is None:
+                return False
+            head.lines, head.opening = lines, STATUS_LINE[head.status] + lines + head.block
         request_id = asked.request_id or new_id()
         pieces = (
-            STATUS_LINE[given.head.status],
-            self._memo.lines(self.server_state.default_headers),
-            block,
+            head.opening,
             given.standing,
             b"\r\nx-request-id: ",
             request_id.encode(),

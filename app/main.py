@@ -118,7 +118,7 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     app = RequestId(app)
     if fast_hits:
         cache, variants = runtime.cache, runtime.variants
-        app = Hits(app, questions, cache, variants, metrics, note=observe.note, limit=limit)
+        app = Hits(app, questions, cache, variants, metrics, log=observe.log, limit=limit)
     return ClientAddress(app, runtime.trusted)
 
 

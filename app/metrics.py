@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
@@ -37,6 +37,43 @@ class WorkerPlace:
     folder: Path
 
 
+class _Times(Histogram):
+    """A histogram to which many observations can be added at once."""
+
+    def add_shortest(self, count: int, seconds: float) -> None:
+        """``count`` observations of the first bucket, ``seconds`` in all."""
+        self._sum.inc(seconds)
+        self._buckets[0].inc(count)
+
+
+class HitCount:
+    """Hits that count alike, until the figures are read: counting each of them where Prometheus'
+    client keeps its figures costs as much as all the rest of a hit.
+    """
+
+    __slots__ = ("_add", "_count", "_seconds")
+
+    def __init__(self, add: Callable[[int, float], None]) -> None:
+        self._add = add
+        self._count = 0
+        self._seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more, which took so long."""
+        if seconds <= _REQUEST_BUCKETS[0]:
+            self._count += 1
+            self._seconds += seconds
+        else:
+            self._add(1, seconds)
+
+    def settle(self) -> None:
+        """Have everything counted in the figures."""
+        count, seconds = self._count, self._seconds
+        if count:
+            self._count, self._seconds = 0, 0.0
+            self._add(count, seconds)
+
+
 class Metrics:
     """The counters of one gateway. Labels are bounded: routes and operations, never URLs.
 
@@ -52,11 +89,12 @@ class Metrics:
         self._requests = self._counter(
             "drawbridge_requests", "Requests answered.", "route", "method", "status"
         )
-        self._request_seconds = self._histogram(
+        self._request_seconds = _Times(
             "drawbridge_request_seconds",
             "Time from request to end of answer.",
-            "route",
+            ["route"],
             buckets=_REQUEST_BUCKETS,
+            registry=self.registry,
         )
         self._cache = self._counter(
             _CACHE_REQUESTS,
@@ -101,6 +139,7 @@ class Metrics:
         self._request_counter = cache(self._requests.labels)
         self._request_timer = cache(self._request_seconds.labels)
         self._cache_counter = cache(self._cache.labels)
+        self._hits: dict[tuple[str, str, int, str, str], HitCount] = {}
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A request was answered."""
@@ -111,8 +150,40 @@ class Metrics:
         """The cache gave an answer."""
         self._cache_counter(outcome, tier).inc()
 
+    def hits(self, route: str, method: str, status: int, outcome: str, tier: str) -> HitCount:
+        """Where requests are counted that the cache answered so, and nobody else had to do with."""
+        kind = (route, _known_method(method), status, outcome, tier)
+        known = self._hits.get(kind)
+        if known is None:
+            known = self._hits[kind] = HitCount(partial(self._add_hits, *kind))
+        return known
+
+    def settle(self) -> None:
+        """Have in the figures what was counted beside them: before they are read."""
+        for hits in self._hits.values():
+            hits.settle()
+
+    def _add_hits(
+        self,
+        route: str,
+        method: str,
+        status: int,
+        outcome: str,
+        tier: str,
+        count: int,
+        seconds: float,
+    ) -> None:
+        self._request_counter(route, method, status).inc(count)
+        self._cache_counter(outcome, tier).inc(count)
+        timer = self._request_timer(route)
+        if count > 1 or seconds <= _REQUEST_BUCKETS[0]:
+            timer.add_shortest(count, seconds)
+        else:
+            timer.observe(seconds)
+
     def questions(self) -> float:
         """How many the cache was asked so far: reading it costs those who ask nothing."""
+        self.settle()
         return sum(
             sample.value
             for metric in self._cache.collect()
@@ -123,6 +194,7 @@ class Metrics:
     def cache_answers(self) -> dict[str, int]:
         """How many answers the cache gave by outcome, all workers together. Not for every request:
         it reads what a scrape reads."""
+        self.settle()
         counts: dict[str, int] = {}
         for metric in self._told.collect():
             if metric.name != _CACHE_REQUESTS:
@@ -166,6 +238,7 @@ class Metrics:
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format."""
+        self.settle()
         return generate_latest(self._told)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

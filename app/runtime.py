@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from prometheus_client.core import Metric
 
 from app.answering import (
     encoded_answers,
@@ -269,8 +270,14 @@ async def tell_states(
 ) -> None:
     """Have ``metrics`` tell how things stand: here, and in the others that serve with us."""
     collect = gauges.collect
+    parts.callback(metrics.settle)
     if worker is not None:
-        shared = SharedStates(worker, collect, TOGETHER)
+
+        def own() -> Iterable[Metric]:
+            metrics.settle()
+            return gauges.collect()
+
+        shared = SharedStates(worker, own, TOGETHER)
         collect = (await parts.enter_async_context(shared)).collect
     metrics.observe_states(collect)
 

@@ -56,6 +56,37 @@ def test_two_gateways_in_one_process_share_no_figures() -> None:
     assert 'outcome="hit"' not in other.render().decode()
 
 
+@pytest.mark.parametrize(
+    "times", [[0.0001], [0.0001, 0.0002, 0.0005], [0.0001, 0.003, 90.0, 0.0004], [2.0]]
+)
+def test_hits_counted_together_give_the_same_figures(times: list[float]) -> None:
+    together, each = Metrics(), Metrics()
+    hits = together.hits("/players", "GET", 200, "hit", "memory")
+    for seconds in times:
+        hits.add(seconds)
+        each.request("/players", "GET", 200, seconds)
+        each.cache("hit", "memory")
+    assert hits is together.hits("/players", "GET", 200, "hit", "memory")
+    assert figures(together) == figures(each)
+    assert figures(together) == figures(each), "read twice, counted once"
+
+
+def test_hits_are_among_what_is_asked_of_the_figures() -> None:
+    metrics = Metrics()
+    metrics.hits("/players", "GET", 200, "hit", "memory").add(0.0001)
+    assert metrics.questions() == 1
+    metrics.hits("/players", "BREW", 200, "hit", "memory").add(0.0001)
+    assert metrics.cache_answers() == {"hit": 2}
+    assert 'method="other"' in metrics.render().decode()
+
+
+def figures(metrics: Metrics) -> dict[str, float]:
+    """What is told, without when it was begun to be counted."""
+    lines = [line for line in metrics.render().decode().splitlines() if line[0] != "#"]
+    told = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+    return {name: round(value, 9) for name, value in told.items() if "_created" not in name}
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where workers count. That figures are kept in files is undone afterwards."""

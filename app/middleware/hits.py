@@ -29,9 +29,9 @@ from app.cache.questions import Questions
 from app.cache.response_cache import ResponseCache
 from app.cache.store import Entry
 from app.cache.variants import Variants
-from app.metrics import Metrics
+from app.metrics import HitCount, Metrics
 from app.middleware.client_address import CLIENT, FORWARDED
-from app.middleware.observe import Note
+from app.middleware.observe import Log
 from app.middleware.rate_limit import RateLimit
 from app.middleware.request_id import decent_id, new_id
 
@@ -70,10 +70,27 @@ class Asked:
 class Head:
     """An answer without its body, good for one second of its age."""
 
-    __slots__ = ("_block", "_judgement", "_marks", "encoding", "fields", "silent", "status", "word")
+    __slots__ = (
+        "_block",
+        "_judgement",
+        "_marks",
+        "count",
+        "encoding",
+        "fields",
+        "lines",
+        "opening",
+        "silent",
+        "status",
+    )
 
     def __init__(
-        self, outcome: Outcome, encoding: Encoding | None, status: int, fields: Fields, silent: bool
+        self,
+        outcome: Outcome,
+        encoding: Encoding | None,
+        status: int,
+        fields: Fields,
+        silent: bool,
+        count: HitCount,
     ) -> None:
         # Not the outcome itself: its entry would be kept here when memory has given it up.
         self._judgement = outcome.judgement
@@ -83,13 +100,21 @@ class Head:
         self.status = status
         self.fields = fields
         self.silent = silent
-        self.word = outcome.word
+        self.count = count
+        self.opening = self.lines = b""
+        """What a server sends before ``block`` and with it, and its own fields in there: they are
+        the same for a second.
+        """
 
     def is_of(self, outcome: Outcome, encoding: Encoding | None) -> bool:
         """Whether it is right for this answer too, to the same question."""
         if self.encoding is not encoding:
             return False
-        return self._judgement is outcome.judgement or self._marks == _marks(outcome)
+        if self._judgement is not outcome.judgement:
+            if self._marks != _marks(outcome):
+                return False
+            self._judgement = outcome.judgement
+        return True
 
     @property
     def block(self) -> bytes | None:
@@ -118,7 +143,7 @@ _Kind = tuple[str, tuple[str, ...], Encoding | None, int, str]
 
 
 class Hits:
-    """See the module. ``note`` counts and logs what was answered here."""
+    """See the module. ``log`` is told of what was answered here, if there is an access log."""
 
     def __init__(
         self,
@@ -128,7 +153,7 @@ class Hits:
         variants: Variants,
         metrics: Metrics,
         *,
-        note: Note,
+        log: Log | None = None,
         limit: RateLimit | None = None,
     ) -> None:
         self._app = app
@@ -136,7 +161,7 @@ class Hits:
         self._cache = cache
         self._variants = variants
         self._metrics = metrics
-        self._note = note
+        self._log = log
         self._limit = limit
         self._limits: Fields = [] if limit is None else [limit.policy, (b"ratelimit", b"")]
         self._heads: LRUCache[_Kind, Head] = LRUCache(_KEPT)
@@ -180,11 +205,11 @@ class Hits:
         self, asked: Asked, given: Given, client: str, request_id: str, seconds: float
     ) -> None:
         """Count and log a request that was answered with ``given``."""
-        outcome = given.outcome
-        self._metrics.cache(given.head.word, outcome.source)
-        route = asked.question.key.operation.path
-        status = given.head.status
-        self._note(route, asked.method, asked.path, status, seconds, request_id, client)
+        head = given.head
+        head.count.add(seconds)
+        if self._log is not None:
+            route = asked.question.key.operation.path
+            self._log(route, asked.method, asked.path, head.status, seconds, request_id, client)
 
     async def _give(
         self, asked: Asked, given: Given, client: str, scope: Scope, send: Send, began: float
@@ -235,7 +260,10 @@ class Hits:
             if status != 304:
                 fields += describe_body(entry, encoding, size)
             silent = status == 304 or asked.method == "HEAD"
-            head = Head(outcome, encoding, status, [*fields, *self._limits], silent)
+            count = self._metrics.hits(
+                question.key.operation.path, asked.method, status, outcome.word, outcome.source
+            )
+            head = Head(outcome, encoding, status, [*fields, *self._limits], silent, count)
             self._heads[kind] = head
         return head
 

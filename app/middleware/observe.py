@@ -16,8 +16,8 @@ ROUTE = "drawbridge.route"
 """Where in the scope an inner layer leaves the template of the path that it answered."""
 
 
-class Note(Protocol):
-    """Counts and logs a request that was answered."""
+class Log(Protocol):
+    """Logs a request that was answered."""
 
     def __call__(
         self,
@@ -56,39 +56,37 @@ class Observe:
             await self._app(scope, receive, send_and_note)
         finally:
             seconds, state = time.perf_counter() - began, scope.get("state", {})
-            self.note(
-                _route(scope),
-                scope["method"],
-                scope["path"],
-                status,
-                seconds,
-                state.get("request_id"),
-                state.get(CLIENT),
-            )
+            route, method = _route(scope), scope["method"]
+            self._metrics.request(route, method, status, seconds)
+            if self._access_log:
+                request_id, client = state.get("request_id"), state.get(CLIENT)
+                _write(route, method, scope["path"], status, seconds, request_id, client)
 
-    def note(
-        self,
-        route: str,
-        method: str,
-        path: str,
-        status: int,
-        seconds: float,
-        request_id: str | None,
-        client: str | None,
-    ) -> None:
-        """Count and log a request that was answered, here or before this layer."""
-        self._metrics.request(route, method, status, seconds)
-        if self._access_log:
-            _log.info(
-                "request",
-                request_id=request_id,
-                method=method,
-                path=path,
-                route=route,
-                status=status,
-                ms=round(seconds * 1000, 2),
-                client=client,
-            )
+    @property
+    def log(self) -> Log | None:
+        """For a layer before this one, which counts by itself; ``None``: there is no access log."""
+        return _write if self._access_log else None
+
+
+def _write(
+    route: str,
+    method: str,
+    path: str,
+    status: int,
+    seconds: float,
+    request_id: str | None,
+    client: str | None,
+) -> None:
+    _log.info(
+        "request",
+        request_id=request_id,
+        method=method,
+        path=path,
+        route=route,
+        status=status,
+        ms=round(seconds * 1000, 2),
+        client=client,
+    )
 
 
 def _route(scope: Scope) -> str:

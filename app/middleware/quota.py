@@ -111,6 +111,15 @@ class Tally:
             return max(0.0, left - window * (room - self.current) / self.previous)
         return left + window * (1 - room / self.current)
 
+    def take(self, cost: int, now: float) -> Standing | None:
+        """Count ``cost`` units if they fit beside what is used; ``None`` if not."""
+        used = self.used(now) + cost
+        if used > self.limit.quota:
+            return None
+        self.current += cost
+        self.unshared += cost
+        return self._standing(used, now, 0.0)
+
     def add(self, cost: int) -> None:
         """Count ``cost`` units; give back if it is negative."""
         before = self.current
@@ -132,8 +141,11 @@ class Tally:
 
     def standing(self, now: float, wait: float = 0.0) -> Standing:
         """How the client stands, having been granted something or told to ``wait``."""
+        return self._standing(self.used(now), now, wait)
+
+    def _standing(self, used: float, now: float, wait: float) -> Standing:
         limit, left = self.limit, self.ends - now
-        remaining = int(limit.quota - self.used(now))
+        remaining = int(limit.quota - used)
         # Numbers with a fraction may make a little more than a window of it.
         reset = left if left < limit.window else limit.window
         return Standing(limit, remaining if remaining > 0 else 0, reset, wait)
@@ -164,6 +176,10 @@ class ClientQuotas:
         """
         now = self.clock()
         tallies = self._of(client, now)
+        if len(tallies) == 1 and (standing := tallies[0].take(cost, now)) is not None:
+            if self._touched is not None:
+                self._touched[client] = tallies
+            return standing
         for tally in tallies:
             # Asked first whether it fits, which is cheaper than for how long it does not.
             if tally.used(now) + cost > tally.limit.quota and tally.wait(cost, now):
