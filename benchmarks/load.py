@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.running import on_load_core, program
 
@@ -20,11 +21,19 @@ class Load:
     p99: float
 
 
-def load(url: str, *, seconds: int, connections: int = 64, header: str = "") -> Load:
-    """Ask for ``url`` over and over, with a ``header`` if there is one. Raises ``RuntimeError``
-    if an answer was not a good one.
+def load(
+    url: str,
+    *,
+    seconds: int,
+    connections: int = 64,
+    header: str = "",
+    script: Path | None = None,
+) -> Load:
+    """Ask for ``url`` over and over, with a ``header`` if there is one, or for what a ``script``
+    says. Raises ``RuntimeError`` if an answer was not a good one.
     """
     more = ["-H", header] if header else []
+    more += ["-s", str(script)] if script else []
     command = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *more, url]
     done = subprocess.run(
         [*on_load_core(), program("wrk"), *command], capture_output=True, text=True, check=True
