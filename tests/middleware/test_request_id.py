@@ -10,7 +10,8 @@ import structlog
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from app.middleware.request_id import RequestId, new_id
+from app.cause import new_id
+from app.middleware.request_id import RequestId
 from tests.middleware.asgi import call, http_scope
 
 
