@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -28,6 +27,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
+from app.telemetry_settings import TelemetrySettings
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2}
@@ -74,14 +74,6 @@ def _finite(value: float) -> float:
 
 def _words(value: object) -> object:
     return value.replace(",", " ").split() if isinstance(value, str) else value
-
-
-def _has_port(url: str) -> bool:
-    """Whether ``url`` names one that can be, or none."""
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
@@ -334,39 +326,6 @@ class LogSettings(BaseModel):
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
-
-
-class TelemetrySettings(BaseModel):
-    """What is told to others: traces and errors. Needs the extras `tracing` and `sentry`."""
-
-    otel_exporter_otlp_endpoint: str | None = Field(
-        None,
-        description="Set: requests are traced. The collector's OTLP by HTTP: http://host:4318",
-    )
-    sentry_dsn: SecretStr | None = Field(
-        None, description="Set: errors are reported. The project's DSN: https://key@host/project"
-    )
-
-    @field_validator("otel_exporter_otlp_endpoint")
-    @classmethod
-    def _is_endpoint(cls, value: str | None) -> str | None:
-        if not value:
-            return None
-        if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value) or not _has_port(value):
-            raise ValueError(f"{value!r} is no base URL; write http://127.0.0.1:4318")
-        return value.rstrip("/")
-
-    @field_validator("sentry_dsn")
-    @classmethod
-    def _is_dsn(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or not value.get_secret_value():
-            return None
-        # It is not shown: whoever has it may report.
-        dsn = value.get_secret_value()
-        shape = r"https?://[^\s:/?#@]+(:[^\s/?#@]*)?@[^\s/?#@:]+(:[0-9]+)?(/[^\s?#/]+)*/[0-9]+"
-        if not re.fullmatch(shape, dsn) or not _has_port(dsn):
-            raise ValueError("is no DSN; write https://KEY@HOST/PROJECT, as the project shows it")
-        return value
 
 
 GROUPS: tuple[type[BaseModel], ...] = (

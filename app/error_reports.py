@@ -36,7 +36,7 @@ PER_MINUTE = 30
 """Reports; an error that meets every request says nothing new, and each costs a millisecond."""
 _TAGS = frozenset(["task", "job", "collection", "worker", "step", "action"])
 """Of what a log line says, besides ids: names that the program gave itself."""
-_TOLD = "drawbridge_reported"
+_TOLD = "_reported_by_drawbridge"
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -163,6 +163,15 @@ def reported_errors(settings: Settings) -> Iterator[Callable[[], None]]:
     finally:
         root.removeHandler(reports)
         reports.close()
+
+
+def trouble() -> str | None:
+    """Why nothing could be reported, wherever to."""
+    try:
+        import sentry_sdk  # noqa: F401, PLC0415
+    except ImportError as error:
+        return f"{error}: {INSTALL}"
+    return None
 
 
 def _make(settings: Settings) -> ErrorReports | None:

@@ -123,9 +123,8 @@ async def open_runtime(
             await _greet(store)
         redis_gate = open_redis_gate(settings, fleet, meeting)
         together = meeting.together if meeting else None
-        upstream = await parts.enter_async_context(
-            upstream_client(settings, metrics, together, tracing)
-        )
+        calling = upstream_client(settings, metrics, together, tracing)
+        upstream = await parts.enter_async_context(calling)
         link = meeting.link if meeting else None
         archive = await parts.enter_async_context(keep_archive(settings, gate, link, metrics))
         recorded = Recorded(archive.shelf.snapshot)
@@ -135,8 +134,8 @@ async def open_runtime(
         parts.push_async_callback(variants.aclose)
         if meeting is not None:
             await join(meeting, Membership(cache, upstream, time.time), fleet, quotas, parts)
-        forwarding = Forwarder(silence=settings.container_silent_timeout)
-        forwarder = await parts.enter_async_context(forwarding)
+        forwarder = Forwarder(silence=settings.container_silent_timeout)
+        await parts.enter_async_context(forwarder)
         keeping = keep_up(
             settings, archive, upstream, gate, fleet, meeting, metrics, worker, tracing
         )

@@ -33,7 +33,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "cache upstream containers coordination sync sandbox proxy",
         "records logs metrics error_reports",
         "kingdom config storage",
-        "errors owned_task waiting steps json_signs cause redaction console",
+        "errors owned_task waiting steps json_signs cause redaction telemetry_settings console",
     )
 )
 """From the top; a room may import those below its own floor, and nothing beside or above it."""

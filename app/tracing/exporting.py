@@ -48,6 +48,13 @@ def open_exporting(endpoint: str, service: str) -> Tracing:
     )
 
 
+def takes_spans(endpoint: str) -> bool:
+    """Whether a collector answers there, asked to take none. Blocks for some seconds at most."""
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+    exporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=PATIENCE)
+    return exporter.export([]) is SpanExportResult.SUCCESS
+
+
 def _resource(service: str) -> Resource:
     ours = Resource.create({"service.name": service, "service.version": __version__})
     # Once more, so that what an operator sets wins.

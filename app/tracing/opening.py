@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.config import TelemetrySettings
+from app.telemetry_settings import TelemetrySettings
 
 if TYPE_CHECKING:
     from app.tracing.spans import Tracing
@@ -44,6 +44,18 @@ def make_tracing(settings: TelemetrySettings, service: str) -> Tracing | None:
         _log.warning("nothing is traced: a package is missing", reason=str(error), advice=INSTALL)
         return None
     return open_exporting(endpoint, service)
+
+
+def trouble(endpoint: str) -> tuple[str, bool] | None:
+    """What is in the way of traces to ``endpoint``, if anything, and whether it may pass by itself.
+    Blocks for some seconds at most."""
+    try:
+        from app.tracing.exporting import takes_spans  # noqa: PLC0415
+    except ImportError as error:
+        return f"{error}: {INSTALL}", False
+    if takes_spans(endpoint):
+        return None
+    return f"{endpoint}: takes no spans. Is a collector there, with OTLP by HTTP?", True
 
 
 def _is_off() -> bool:
