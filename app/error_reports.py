@@ -77,8 +77,8 @@ class ErrorReports(logging.Handler):
             # Ours is the only way in: nothing of the process is changed, or looked at.
             default_integrations=False,
             auto_enabling_integrations=False,
-            send_default_pii=False,
             include_local_variables=False,
+            include_source_context=False,
             max_request_body_size="never",
             max_breadcrumbs=0,
             auto_session_tracking=False,

@@ -14,7 +14,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#@]+(?=@)")
 _QUERY = re.compile(r"(?<=[\w/%.~-]\?)[^\s\"'<>`)\]}]*=[^\s\"'<>`)\]}]*")
 _NAMED = re.compile(
     r"(?i)\b(authorization|proxy-authorization|cookie|set-cookie|x-api-key|api[_-]?key|password"
-    r"|passwd|secret|token)\b(['\"]?\s*[:=]\s*b?['\"]?)[^'\"\r\n,;)}\]]+"
+    r"|passwd|secret|token)\b(['\"]?\s*[:=]\s*b?['\"]?|['\"]\s*,\s*b?['\"])[^'\"\r\n]+"
 )
 
 
