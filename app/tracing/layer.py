@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,15 +53,15 @@ class RequestSpans:
 
     def _attributes(self, scope: Scope, headers: Headers) -> Attributes:
         method = scope["method"]
-        host, _, port = headers.get("host", "").partition(":")
+        host, port = _server(headers.get("host", ""))
         told = {
             "http.request.method": method if method in _METHODS else "_OTHER",
             "http.request.method_original": None if method in _METHODS else method,
             "url.path": scope["path"],
-            "url.scheme": scope["scheme"],
+            "url.scheme": scope.get("scheme", "http"),
             "network.protocol.version": scope["http_version"],
             "server.address": host,
-            "server.port": int(port) if port.isdecimal() else None,
+            "server.port": port,
             "client.address": scope.get("state", {}).get(self._client),
             "user_agent.original": headers.get("user-agent"),
         }
@@ -73,6 +75,15 @@ class RequestSpans:
         request_id = scope.get("state", {}).get("request_id")
         if request_id is not None:
             span.set_attribute("drawbridge.request_id", request_id)
+
+
+def _server(host: str) -> tuple[str | None, int | None]:
+    """Name and port in a ``Host`` field, as far as it makes sense."""
+    try:
+        parts = urlsplit(f"//{host}")
+        return parts.hostname, parts.port
+    except ValueError:
+        return None, None
 
 
 def _note_status(span: Span, status: int) -> None:
