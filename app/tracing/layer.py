@@ -81,9 +81,10 @@ def _server(host: str) -> tuple[str | None, int | None]:
     """Name and port in a ``Host`` field, as far as it makes sense."""
     try:
         parts = urlsplit(f"//{host}")
-        return parts.hostname, parts.port
+        port = parts.port
     except ValueError:
         return None, None
+    return parts.hostname, port
 
 
 def _note_status(span: Span, status: int) -> None:

@@ -31,8 +31,8 @@ async def test_a_request_is_told_by_the_conventions() -> None:
         (b"authorization", b"hush-2"),
         (b"cookie", b"hush-3"),
     ]
-    scope = http_scope(path="/things/7", headers=headers)
-    scope |= {"query_string": b"token=hush-4", "state": {"client": "203.0.113.9"}}
+    scope = http_scope("/things/7", headers=headers, state={"client": "203.0.113.9"})
+    scope["query_string"] = b"token=hush-4"
     await call(traced(kept), scope)
     span = kept.one()
     assert (span.name, span.kind) == ("GET /things/{id}", SpanKind.SERVER)

@@ -139,7 +139,9 @@ async def test_a_run_is_a_trace_of_its_own_with_a_link_to_the_wish() -> None:
     assert state.rows == 7
     run, wish = kept.spans()
     assert (run.name, run.parent) == ("sync items", None)
-    assert run.get_span_context().trace_id != wish.get_span_context().trace_id
+    assert run.context is not None
+    assert wish.context is not None
+    assert run.context.trace_id != wish.context.trace_id
     [link] = run.links
     assert f"{link.context.span_id:016x}" == "00f067aa0ba902b7"
     assert dict(run.attributes or {}) == {

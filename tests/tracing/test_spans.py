@@ -27,7 +27,8 @@ def test_a_span_is_current_while_it_is_open() -> None:
     assert ids() == {}
     inner, outer_span = kept.spans()
     assert inner.parent is not None
-    assert inner.parent.span_id == outer_span.get_span_context().span_id
+    assert f"{inner.parent.span_id:016x}" == outer["span_id"]
+    assert outer_span.name == "outer"
     assert dict(inner.attributes or {}) == {"a": 1}
 
 
