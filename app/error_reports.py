@@ -81,6 +81,7 @@ class ErrorReports(logging.Handler):
             include_source_context=False,
             max_request_body_size="never",
             max_breadcrumbs=0,
+            enable_backpressure_handling=False,
             auto_session_tracking=False,
             send_client_reports=False,
             enable_logs=False,
