@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,13 @@ from app.containers.fleet import Fleet
 from app.containers.gate import ContainerGate
 from app.kingdom.operation import Freshness
 from app.metrics import Metrics
+from app.sync.scheduler import Runs
+from app.upstream.calls import Exchange
 from app.upstream.client import UpstreamAnswer, UpstreamClient, UpstreamRequest
 
 if TYPE_CHECKING:
     from app.coordination.together import Together
+    from app.tracing.spans import Tracing
 
 USER_AGENT = f"drawbridge/{__version__} (caching gateway for EstFor Kingdom)"
 _SHARE_OF_VARIANTS = 4
@@ -36,7 +40,10 @@ _SHARE_OF_ROWS = 8
 
 
 def upstream_client(
-    settings: UpstreamSettings, metrics: Metrics, together: Together | None
+    settings: UpstreamSettings,
+    metrics: Metrics,
+    together: Together | None,
+    tracing: Tracing | None,
 ) -> UpstreamClient:
     """The way to the upstream, as the settings bound it."""
     return UpstreamClient(
@@ -47,6 +54,7 @@ def upstream_client(
         user_agent=USER_AGENT,
         observer=metrics,
         on_pause=None if together is None else together.tell_pause,
+        around=_traced_exchange(settings, tracing),
     )
 
 
@@ -94,8 +102,36 @@ def response_cache(
     return cache
 
 
-def open_store(settings: Settings) -> ResponseStore:
+def _traced_exchange(
+    settings: UpstreamSettings, tracing: Tracing | None
+) -> Callable[[Exchange], Exchange] | None:
+    if tracing is None:
+        return None
+    from app.tracing.parts import traced_exchange  # noqa: PLC0415
+
+    return lambda exchange: traced_exchange(exchange, settings.estfor_api_url, tracing)
+
+
+def traced_runs(tracing: Tracing | None) -> Callable[[Runs], Runs] | None:
+    """What makes spans of the runs of jobs; ``None``: they are left as they are."""
+    if tracing is None:
+        return None
+    from app.tracing.parts import TracedRuns  # noqa: PLC0415
+
+    return lambda runs: TracedRuns(runs, tracing)
+
+
+def open_store(settings: Settings, tracing: Tracing | None = None) -> ResponseStore:
     """The response store that the settings ask for; nothing is connected yet."""
+    store = _store(settings)
+    if tracing is None:
+        return store
+    from app.tracing.parts import TracedStore  # noqa: PLC0415
+
+    return TracedStore(store, tracing)
+
+
+def _store(settings: Settings) -> ResponseStore:
     if settings.mongodb_uri is None:
         return SqliteStore(settings.data_dir / "responses.sqlite3")
     # Imported only where it is used: the driver takes 7 MB.

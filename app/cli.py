@@ -18,6 +18,7 @@ from app.cli_sync import sync_commands
 from app.config import NO_AUTOMATION, Settings, load_settings, parse_duration
 from app.demo import run_demo
 from app.doctor import Finding, Health, examine
+from app.error_reports import reported_errors
 from app.errors import DrawbridgeError, SettingsError
 from app.logs import configure_logging
 from app.main import build_routes, own_routers, run_gateway
@@ -107,7 +108,9 @@ def serve_command(
     if workers > 1:
         _leave(run_workers(workers, listening, announce))
     else:
-        _leave(uvloop.run(run_gateway(settings, listening, announce)))
+        with reported_errors(settings):
+            was_ready = uvloop.run(run_gateway(settings, listening, announce))
+        _leave(was_ready)
 
 
 def sandbox_command(

@@ -11,6 +11,7 @@ import typer
 from app import __version__
 from app.answering import realm
 from app.config import Settings, load_settings
+from app.error_reports import reported_errors
 from app.errors import SettingsError
 from app.logs import configure_logging
 
@@ -33,8 +34,9 @@ def worker(
     # Celery takes 10 MB: no other command needs it.
     from app.tasks import make_celery, run_worker  # noqa: PLC0415
 
-    app = make_celery(settings)
-    code = run_worker(app, concurrency, lambda: _announce("worker"))
+    with reported_errors(settings) as tell_errors:
+        app = make_celery(settings, tell_errors=tell_errors)
+        code = run_worker(app, concurrency, lambda: _announce("worker"))
     _log.info("the worker has ended")
     raise typer.Exit(code)
 
@@ -47,7 +49,8 @@ def beat() -> None:
 
     name = realm(settings)
     app = celery_app(settings, name)
-    run_beat(app, broker, name, settings.data_dir, lambda: _announce("beat"))
+    with reported_errors(settings):
+        run_beat(app, broker, name, settings.data_dir, lambda: _announce("beat"))
     _log.info("beat has ended")
 
 

@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
+from app.telemetry_settings import TelemetrySettings
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2}
@@ -336,6 +337,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     CoordinationSettings,
     FrontSettings,
     LogSettings,
+    TelemetrySettings,
 )
 """The groups, in the order in which the documentation shows them."""
 
@@ -349,6 +351,7 @@ class Settings(
     CoordinationSettings,
     FrontSettings,
     LogSettings,
+    TelemetrySettings,
     BaseSettings,
 ):
     """Everything that can be set. Unknown names are ignored: the environment has many others."""

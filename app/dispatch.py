@@ -16,6 +16,7 @@ from typing import NoReturn, Protocol
 
 import structlog
 
+from app.cause import REQUEST_ID, TRACEPARENT
 from app.coordination.link import Away, Door
 from app.errors import JobBusy, JobSent, QueueError
 from app.owned_task import OwnsTask
@@ -96,7 +97,7 @@ class Dispatch(OwnsTask):
         Raises ``JobSent`` when a message was sent, or will be as soon as there is a way to send
         one; ``JobBusy`` if a message waits already, or the job is being run.
         """
-        errand = Errand(job.name, self._wall(), confirm)
+        errand = Errand(job.name, self._wall(), confirm, REQUEST_ID.get(), TRACEPARENT.get())
         if not await self._send(errand):
             raise JobBusy(f"{job.name} is under way: a worker runs it, or is about to")
         raise JobSent(f"{job.name} will be run by a worker")
@@ -125,7 +126,7 @@ class Dispatch(OwnsTask):
                 # The boundary of the task: an error of ours must not end it for good.
                 if not self._broken:
                     self._broken = True
-                    log.warning("workers are not looked after", reason=str(error), exc_info=True)
+                    log.exception("workers are not looked after", reason=str(error))
             else:
                 self._broken = False
             self._stir.clear()

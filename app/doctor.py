@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app import error_reports
 from app.answering import USER_AGENT, ask, open_store
 from app.cache.key import canonicalise
 from app.config import Settings
@@ -18,6 +19,7 @@ from app.containers.fleet import Fleet
 from app.containers.policy import FleetPolicy
 from app.errors import DrawbridgeError, StoreError, UpstreamError
 from app.kingdom.catalogue import Catalogue
+from app.tracing import opening
 from app.upstream.client import UpstreamClient
 
 
@@ -50,6 +52,10 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         fleet = await parts.enter_async_context(Fleet(Engine(settings.docker_host), looking))
         yield _engine(fleet)
         yield await _store(settings, fleet)
+    if settings.otel_exporter_otlp_endpoint is not None:
+        yield await _tracing(settings.otel_exporter_otlp_endpoint)
+    if settings.sentry_dsn is not None:
+        yield _reports()
 
 
 def _data_folder(settings: Settings) -> Finding:
@@ -108,6 +114,22 @@ async def _store(settings: Settings, fleet: Fleet) -> Finding:
     finally:
         await store.aclose()
     return Finding("store", Health.WELL, f"{store.name} answers")
+
+
+async def _tracing(endpoint: str) -> Finding:
+    found = await asyncio.to_thread(opening.trouble, endpoint)
+    if found is None:
+        return Finding("tracing", Health.WELL, f"{endpoint} takes spans")
+    # A collector that is away costs spans, and nothing else.
+    trouble, may_pass = found
+    return Finding("tracing", Health.LIMITED if may_pass else Health.BROKEN, trouble)
+
+
+def _reports() -> Finding:
+    trouble = error_reports.trouble()
+    if trouble is not None:
+        return Finding("error reports", Health.BROKEN, trouble)
+    return Finding("error reports", Health.WELL, "SENTRY_DSN can be used")
 
 
 def _unreachable_store(kind: str, reason: str, fleet: Fleet) -> Finding:

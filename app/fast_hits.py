@@ -25,9 +25,9 @@ import uvicorn
 from starlette.types import Scope
 
 from app.cache.fields import Fields
+from app.cause import new_id
 from app.middleware.client_address import Networks, client_of
 from app.middleware.hits import LEARN, Asked, Hits
-from app.middleware.request_id import new_id
 from app.serving import MakeProtocol
 
 try:
@@ -203,7 +203,8 @@ class FastHits(HttpToolsProtocol):
         began = time.perf_counter()
         asked, hits = known
         client = self._client if not asked.forwarded else self._client_of(asked.forwarded)
-        given = hits.answer(asked, client)
+        request_id = asked.request_id or new_id()
+        given = hits.answer(asked, client, request_id)
         if given is None:
             return False
         head, lines = given.head, self._memo.lines(self.server_state.default_headers)
@@ -211,7 +212,6 @@ class FastHits(HttpToolsProtocol):
             if head.block is None:
                 return False
             head.lines, head.opening = lines, STATUS_LINE[head.status] + lines + head.block
-        request_id = asked.request_id or new_id()
         pieces = (
             head.opening,
             given.standing,

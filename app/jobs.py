@@ -7,21 +7,25 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from app.answering import realm, upstream_client
+from app.answering import realm, traced_runs, upstream_client
 from app.archive import open_archive
 from app.cache.gate import OpenGate
 from app.config import Settings
 from app.metrics import Metrics
 from app.sync.proof import Proof
-from app.sync.runner import Lease, Runner
+from app.sync.runner import Lease
+from app.sync.scheduler import Runs
 from app.upkeep import open_upkeep, polite_source
 
 if TYPE_CHECKING:
     from app.coordination.link import RedisLink
+    from app.tracing.spans import Tracing
 
 
 @asynccontextmanager
-async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
+async def open_sync(
+    settings: Settings, lease: Lease, tracing: Tracing | None = None
+) -> AsyncIterator[Runs]:
     """Only what a worker needs to run jobs, by the right of ``lease``; see ``Runner``.
 
     Nothing here wakes or stops a container: the gateways keep up what workers need.
@@ -31,7 +35,9 @@ async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
         archive = await parts.enter_async_context(
             open_archive(settings, OpenGate(), link, realm(settings), served=False)
         )
-        upstream = await parts.enter_async_context(upstream_client(settings, Metrics(None), None))
+        upstream = await parts.enter_async_context(
+            upstream_client(settings, Metrics(None), None, tracing)
+        )
         source = polite_source(settings, upstream)
         upkeep = open_upkeep(
             settings,
@@ -45,7 +51,9 @@ async def open_sync(settings: Settings, lease: Lease) -> AsyncIterator[Runner]:
             prove=Proof(source, archive.records, time.time).prove,
             lease=lease,
         )
-        yield (await parts.enter_async_context(upkeep)).runner
+        runner = (await parts.enter_async_context(upkeep)).runner
+        around = traced_runs(tracing)
+        yield runner if around is None else around(runner)
 
 
 async def _link(settings: Settings, parts: AsyncExitStack) -> RedisLink | None:

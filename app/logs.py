@@ -1,14 +1,16 @@
-"""The log: one line an event, JSON off a terminal, with the request's id where there is one."""
+"""The log: one line an event, JSON off a terminal, with the ids of what it belongs to."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
 import structlog
 
+from app.cause import ids
 from app.config import LogSettings
 
 _NOISY = (
@@ -27,6 +29,7 @@ def configure_logging(settings: LogSettings) -> None:
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _add_cause,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -55,6 +58,12 @@ def configure_logging(settings: LogSettings) -> None:
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def _add_cause(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in ids().items():
+        event.setdefault(name, value)
+    return event
 
 
 def _dumps(value: Any, **_: Any) -> str:

@@ -13,16 +13,17 @@ from starlette.types import ASGIApp
 
 from app import __version__
 from app.cache.questions import Questions
+from app.cache.response_cache import Answers
 from app.config import Settings
 from app.fast_hits import fast_protocol
 from app.kingdom.catalogue import Catalogue
 from app.metrics import WorkerPlace
-from app.middleware.client_address import ClientAddress
+from app.middleware.client_address import CLIENT, ClientAddress
 from app.middleware.container_gate import ContainerGate
 from app.middleware.container_routes import ContainerRoutes
 from app.middleware.hits import Hits
 from app.middleware.limits import RequestLimits
-from app.middleware.observe import Observe
+from app.middleware.observe import ROUTE, Observe
 from app.middleware.page_policy import PagePolicy
 from app.middleware.rate_limit import RateLimit
 from app.middleware.request_id import RequestId
@@ -67,7 +68,9 @@ async def run_gateway(
     ``StoreError`` when the gateway could not work at all.
     """
     async with open_runtime(settings, worker=worker) as runtime:
-        protocol = fast_protocol(runtime.trusted) if settings.fast_hits else None
+        # Hits at the protocol leave no spans: where requests are traced, all go the whole way.
+        fast = settings.fast_hits and runtime.tracing is None
+        protocol = fast_protocol(runtime.trusted) if fast else None
         app = create_app(runtime)
         stop = runtime.stopping.set
         return await serve(listening, app, on_ready, protocol=protocol, on_stop=stop)
@@ -76,9 +79,10 @@ async def run_gateway(
 def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     """The application: its layers, the innermost first.
 
-    Without ``fast_hits`` every request goes the whole way; the answers are the same.
+    Without ``fast_hits``, or where requests are traced, every one goes the whole way; the answers
+    are the same.
     """
-    settings, metrics = runtime.settings, runtime.metrics
+    settings, metrics, tracing = runtime.settings, runtime.metrics, runtime.tracing
     questions = Questions(runtime.catalogue)
     routers = own_routers(runtime)
     routes = build_routes(runtime, routers)
@@ -89,7 +93,7 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
         | dict.fromkeys(CHANGE_PATHS, runtime.changes_gate),
         silent_after=settings.container_silent_timeout,
     )
-    app = Mirror(app, questions, runtime.cache, runtime.variants, metrics)
+    app = Mirror(app, questions, answers(runtime), runtime.variants, metrics)
     limit = None
     if runtime.quotas is not None:
         app = limit = RateLimit(app, runtime.quotas, unlimited=_UNLIMITED)
@@ -116,10 +120,23 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     app = problems.Problems(app)
     app = observe = Observe(app, metrics, access_log=settings.access_log)
     app = RequestId(app)
-    if fast_hits:
+    if tracing is not None:
+        from app.tracing.layer import RequestSpans  # noqa: PLC0415
+
+        app = RequestSpans(app, tracing, route=ROUTE, client=CLIENT)
+    elif fast_hits:
         cache, variants = runtime.cache, runtime.variants
         app = Hits(app, questions, cache, variants, metrics, log=observe.log, limit=limit)
     return ClientAddress(app, runtime.trusted)
+
+
+def answers(runtime: Runtime) -> Answers:
+    """What answers questions; where it is traced, with spans around it."""
+    if runtime.tracing is None:
+        return runtime.cache
+    from app.tracing.parts import TracedAnswers  # noqa: PLC0415
+
+    return TracedAnswers(runtime.cache, runtime.tracing)
 
 
 def own_segments(catalogue: Catalogue, *tables: FastAPI | APIRouter) -> set[str]:
@@ -156,6 +173,8 @@ def build_routes(runtime: Runtime, routers: Iterable[APIRouter]) -> FastAPI:
         version=__version__,
         description="EstFor Kingdom's data, always there: the upstream's paths, and ours in /v1.",
         redirect_slashes=False,
+        # Ours covers all paths (app/tracing), and costs nothing where nobody wants it.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in routers:
         app.include_router(router)

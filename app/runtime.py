@@ -21,6 +21,7 @@ from app.answering import (
     realm,
     response_cache,
     store_gate,
+    traced_runs,
     upstream_client,
 )
 from app.archive import Archive, open_archive
@@ -38,6 +39,7 @@ from app.containers.gate import ContainerGate
 from app.containers.ledger_file import LedgerFile
 from app.containers.memory_guard import MemoryGuard
 from app.containers.policy import FleetPolicy
+from app.containers.view import FleetObserver
 from app.errors import SettingsError, StoreError
 from app.kingdom.catalogue import Catalogue
 from app.membership import Membership, purge_everywhere
@@ -48,6 +50,7 @@ from app.proxy.forward import Forwarder
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
 from app.sync.proof import Proof
+from app.tracing.opening import GATEWAY, open_tracing
 from app.upkeep import Upkeep, open_upkeep, polite_source
 from app.upstream.client import UpstreamClient
 from app.workforce import by_workers, job_lease
@@ -55,6 +58,7 @@ from app.workforce import by_workers, job_lease
 if TYPE_CHECKING:
     from app.coordination.link import RedisLink
     from app.coordination.meeting import Meeting
+    from app.tracing.spans import Tracing
 
 _log = structlog.get_logger(__name__)
 
@@ -66,6 +70,8 @@ class Runtime:
     settings: Settings
     catalogue: Catalogue
     metrics: Metrics
+    tracing: Tracing | None
+    """Makes spans of what is done; ``None``: nobody wants any."""
     fleet: Fleet
     books: Books
     upstream: UpstreamClient
@@ -106,18 +112,20 @@ async def open_runtime(
     async with AsyncExitStack() as parts:
         metrics = Metrics(worker)
         quotas, trusted = client_rules(settings)
-        store = open_store(settings)
+        tracing = await parts.enter_async_context(open_tracing(settings, GATEWAY))
+        store = open_store(settings, tracing)
         parts.push_async_callback(store.aclose)
         if settings.mongodb_uri is None:
             await store.ping()
         meeting = await meeting_place(settings, parts)
-        fleet, books = await containers(settings, metrics, meeting, parts)
+        fleet, books = await containers(settings, metrics, tracing, meeting, parts)
         gate = store_gate(settings, fleet, store)
         if settings.mongodb_uri is not None and fleet.provider(store.name) is None:
             await _greet(store)
         redis_gate = open_redis_gate(settings, fleet, meeting)
         together = meeting.together if meeting else None
-        upstream = await parts.enter_async_context(upstream_client(settings, metrics, together))
+        calling = upstream_client(settings, metrics, together, tracing)
+        upstream = await parts.enter_async_context(calling)
         link = meeting.link if meeting else None
         archive = await parts.enter_async_context(keep_archive(settings, gate, link, metrics))
         recorded = Recorded(archive.shelf.snapshot)
@@ -127,15 +135,18 @@ async def open_runtime(
         parts.push_async_callback(variants.aclose)
         if meeting is not None:
             await join(meeting, Membership(cache, upstream, time.time), fleet, quotas, parts)
-        forwarding = Forwarder(silence=settings.container_silent_timeout)
-        forwarder = await parts.enter_async_context(forwarding)
-        keeping = keep_up(settings, archive, upstream, gate, fleet, meeting, metrics, worker)
+        forwarder = Forwarder(silence=settings.container_silent_timeout)
+        await parts.enter_async_context(forwarder)
+        keeping = keep_up(
+            settings, archive, upstream, gate, fleet, meeting, metrics, worker, tracing
+        )
         upkeep = await parts.enter_async_context(keeping)
         await tell_states(StateGauges(cache, upstream, fleet, upkeep), metrics, worker, parts)
         yield Runtime(
             settings=settings,
             catalogue=Catalogue(),
             metrics=metrics,
+            tracing=tracing,
             fleet=fleet,
             books=books,
             upstream=upstream,
@@ -155,16 +166,25 @@ async def open_runtime(
 
 
 async def containers(
-    settings: Settings, metrics: Metrics, meeting: Meeting | None, parts: AsyncExitStack
+    settings: Settings,
+    metrics: Metrics,
+    tracing: Tracing | None,
+    meeting: Meeting | None,
+    parts: AsyncExitStack,
 ) -> tuple[Fleet, Books]:
     """The containers, the books on them, and the guard over the host's memory if it is wanted."""
     engine = Engine(settings.docker_host)
     every = settings.container_check_interval
     books = await parts.enter_async_context(Books(LedgerFile(settings.data_dir), every=every))
+    observers: list[FleetObserver] = [metrics, books]
+    if tracing is not None:
+        from app.tracing.parts import WakeSpans  # noqa: PLC0415
+
+        observers.append(WakeSpans(tracing))
     fleet = Fleet(
         engine,
         FleetPolicy.from_settings(settings),
-        observer=Observers(metrics, books),
+        observer=Observers(*observers),
         peers=meeting.rights if meeting else None,
     )
     books.follow(fleet, engine.memory)
@@ -244,6 +264,7 @@ def keep_up(
     meeting: Meeting | None,
     metrics: Metrics,
     worker: WorkerPlace | None,
+    tracing: Tracing | None,
 ) -> AbstractAsyncContextManager[Upkeep]:
     """What keeps ``archive`` fresh by itself while it is open: here, or by workers of the queue."""
     source = polite_source(settings, upstream)
@@ -260,6 +281,7 @@ def keep_up(
         prove=Proof(source, archive.records, time.time).prove,
         lease=job_lease(meeting, realm(settings)),
         through=by_workers(settings, realm(settings), fleet, meeting, gate),
+        around=traced_runs(tracing),
         glance=archive.job_states,
         observer=metrics,
     )

@@ -11,22 +11,29 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvloop
-from celery import Celery, signals
+from celery import Celery, Task, signals
 from celery.exceptions import Reject
 from celery.worker import state as worker_state
 
 from app.answering import realm
+from app.cause import caused_by
 from app.config import Settings
 from app.coordination.job_lease import LEASE
 from app.coordination.meeting import open_job_leases
+from app.errors import DrawbridgeError
 from app.job_queue import HARD_LIMIT, TASK, celery_app
 from app.jobs import open_sync
 from app.sync.errand import Errand, fulfil
 from app.sync.job import jobs_for
+from app.tracing.opening import WORKER, make_tracing
+
+if TYPE_CHECKING:
+    from app.tracing.spans import Tracing
 
 _log = structlog.get_logger(__name__)
 GRACE = 5.0
@@ -39,14 +46,16 @@ Perform = Callable[[Settings, Errand], Awaitable[Mapping[str, Any]]]
 """Carries out an errand; what it returns is kept where there is a result backend."""
 
 
-async def perform(settings: Settings, errand: Errand) -> dict[str, Any]:
+async def perform(
+    settings: Settings, errand: Errand, tracing: Tracing | None = None
+) -> dict[str, Any]:
     """Open what a job needs, run it if it is still wanted, and close everything again."""
     if settings.broker is None:
         raise ValueError("there is no broker")
     broker = settings.broker.get_secret_value()
     async with open_job_leases(broker, realm(settings)) as leases:
         try:
-            async with open_sync(settings, leases.lease) as runner:
+            async with open_sync(settings, leases.lease, tracing) as runner:
                 job = jobs_for(settings.follow_players)[errand.job]
                 outcome = await fulfil(errand, runner, job, patience=PATIENCE)
         finally:
@@ -54,25 +63,62 @@ async def perform(settings: Settings, errand: Errand) -> dict[str, Any]:
     return {"job": errand.job, "outcome": outcome.value}
 
 
-def make_celery(
-    settings: Settings, perform: Perform = perform, *, hard_limit: float = HARD_LIMIT
-) -> Celery:
-    """The application with its task: what a worker runs. Raises ``ValueError`` without a broker."""
-    app = celery_app(settings, realm(settings), hard_limit=hard_limit)
+def _performing(settings: Settings) -> Perform:
+    """``perform``, with what a process of the pool keeps from one job to the next."""
+    made = cache(lambda: make_tracing(settings, WORKER))
 
-    @app.task(name=TASK)
-    def sync(**wish: Any) -> Mapping[str, Any]:
+    async def traced(settings: Settings, errand: Errand) -> Mapping[str, Any]:
+        # Made here, and not in the worker's main process: it has a thread.
+        tracing = made()
+        try:
+            return await perform(settings, errand, tracing)
+        finally:
+            if tracing is not None:
+                await asyncio.to_thread(tracing.flush)
+
+    return traced
+
+
+def make_celery(
+    settings: Settings,
+    perform: Perform | None = None,
+    *,
+    hard_limit: float = HARD_LIMIT,
+    tell_errors: Callable[[], None] = lambda: None,
+) -> Celery:
+    """The application with its task: what a worker runs; ``perform`` is in place of our own.
+
+    ``tell_errors`` is called when a job broke, and may take a moment. Raises ``ValueError`` without
+    a broker.
+    """
+    app = celery_app(settings, realm(settings), hard_limit=hard_limit)
+    carry_out = perform or _performing(settings)
+
+    @app.task(name=TASK, bind=True)
+    def sync(self: Task[Any, Any], /, **wish: Any) -> Mapping[str, Any]:
         try:
             errand = Errand(**wish)
         except (TypeError, ValueError) as error:
             # Of another version, or not from us: nobody here can do it, now or later.
             _log.warning("a message was refused", reason=str(error))
             raise Reject(str(error), requeue=False) from None
-        try:
-            return uvloop.run(_until_told_to_stop(perform(settings, errand)))
-        except asyncio.CancelledError:
-            _log.info("a job is given back: its worker stops", job=errand.job)
-            raise Reject("its worker stops", requeue=True) from None
+        with caused_by(
+            request_id=errand.request_id,
+            # By which Celery's own lines call it too.
+            run_id=self.request.id,
+            traceparent=errand.traceparent,
+        ):
+            try:
+                return uvloop.run(_until_told_to_stop(carry_out(settings, errand)))
+            except asyncio.CancelledError:
+                _log.info("a job is given back: its worker stops", job=errand.job)
+                raise Reject("its worker stops", requeue=True) from None
+            except Exception as error:
+                if not isinstance(error, DrawbridgeError):
+                    _log.exception("a job broke", job=errand.job)
+                raise
+            finally:
+                tell_errors()
 
     return app
 

@@ -102,6 +102,7 @@ async def open_upkeep(
     prove: Prove | None = None,
     lease: Lease | None = None,
     through: Through | None = None,
+    around: Callable[[Runs], Runs] | None = None,
     glance: Glance | None = None,
     observer: SyncObserver | None = None,
 ) -> AsyncIterator[Upkeep]:
@@ -110,8 +111,9 @@ async def open_upkeep(
     Leaving stops what runs. ``questions`` counts what the gateway was asked; while the records are
     not ``is_up``, it counts as not used, so that jobs wake them seldom. Without ``publish``
     nobody is told what changed; without ``prove`` nothing is proved; without ``through`` what is
-    due is run here. ``observer`` is told of all runs that the schedule hears of; without
-    a schedule, of those that are made here. ``glance`` shows what other processes ran.
+    due is run here, with ``around`` put around each run. ``observer`` is told of all runs that the
+    schedule hears of; without a schedule, of those that are made here. ``glance`` shows what other
+    processes ran.
     """
     is_scheduled = settings.sync_enabled and scheduled
     runner = Runner(
@@ -131,7 +133,7 @@ async def open_upkeep(
         return
     last_use = LastUse(questions, time.time)
     async with (
-        through(runner) if through else nullcontext(runner) as runs,
+        through(runner) if through else nullcontext(around(runner) if around else runner) as runs,
         Scheduler(
             runs,
             list(jobs_for(settings.follow_players).values()),

@@ -29,6 +29,7 @@ import structlog
 import uvloop
 
 from app.config import Settings, load_settings
+from app.error_reports import reported_errors
 from app.errors import DrawbridgeError, SettingsError
 from app.logs import configure_logging
 from app.main import run_gateway
@@ -324,7 +325,8 @@ def _work(place: WorkerPlace, listening: socket.socket, line: Connection) -> Non
         settings = load_settings()
         configure_logging(settings)
         structlog.contextvars.bind_contextvars(worker=place.number)
-        was_ready = uvloop.run(_serve(settings, place, listening, line))
+        with reported_errors(settings):
+            was_ready = uvloop.run(_serve(settings, place, listening, line))
     except DrawbridgeError as error:
         of_settings = isinstance(error, SettingsError)
         problems = error.problems if isinstance(error, SettingsError) else (str(error),)

@@ -29,6 +29,7 @@ ORDINARY, UNCHANGED = "drawbridge, FAST_HITS=false", "drawbridge, 304"
 CROWD, MIX = "drawbridge, 1,000 connections", "drawbridge, 1,000 connections, a mix"
 _MIX = Path(__file__).with_name("mix.lua")
 SMALL = 1_000
+TRACED, UNSAMPLED = "drawbridge, traced", "drawbridge, traced, none sampled"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -130,12 +131,18 @@ def _servers(size: int) -> Iterator[dict[str, Asked]]:
         upstream = peers[WHOLE].url
         ours = running.enter_context(gateway(upstream, folder / "fast"))
         ordinary = gateway(upstream, folder / "ordinary", FAST_HITS="false")
+        # It answers whatever it is sent, and so does for a collector.
+        collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": upstream}
+        traced = gateway(upstream, folder / "traced", **collector)
+        quiet = gateway(upstream, folder / "quiet", OTEL_TRACES_SAMPLER="always_off", **collector)
         # Next to each other, for it is their ratio that has to be right.
         servers = {
             WHOLE: peers[WHOLE],
             OURS: ours,
             NGINX: running.enter_context(nginx(upstream, folder)),
             ORDINARY: running.enter_context(ordinary),
+            TRACED: running.enter_context(traced),
+            UNSAMPLED: running.enter_context(quiet),
         }
         asked = {name: Asked(one) for name, one in (servers | peers).items()}
         asked[UNCHANGED] = Asked(ours, "If-None-Match: *")

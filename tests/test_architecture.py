@@ -29,11 +29,11 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "runtime fast_hits jobs",
         "middleware workforce archive answering",
         "upkeep job_queue dispatch",
-        "serving remote terminal sync_progress state_gauges shared_states membership",
+        "serving remote terminal sync_progress state_gauges shared_states membership tracing",
         "cache upstream containers coordination sync sandbox proxy",
-        "records logs metrics tracing",
+        "records logs metrics error_reports",
         "kingdom config storage",
-        "errors owned_task waiting steps json_signs console",
+        "errors owned_task waiting steps json_signs cause redaction telemetry_settings console",
     )
 )
 """From the top; a room may import those below its own floor, and nothing beside or above it."""
@@ -56,6 +56,14 @@ EDGES = {
     # A gateway sends messages without knowing any task; each is loaded only where it is used.
     "celery": ("app/job_queue.py", "app/tasks.py", "app/beat.py"),
     "kombu": ("app/job_queue.py",),
+    # Loaded only where somebody wants traces, or reports.
+    "opentelemetry": (
+        "app/tracing/exporting.py",
+        "app/tracing/layer.py",
+        "app/tracing/parts.py",
+        "app/tracing/spans.py",
+    ),
+    "sentry_sdk": ("app/error_reports.py",),
     "typer": (
         "app/cli.py",
         "app/cli_containers.py",
@@ -95,6 +103,7 @@ PURE = (
     "app/cache/conditional.py",
     "app/cache/encoding.py",
     "app/proxy/headers.py",
+    "app/redaction.py",
     "app/upstream/pacing.py",
     "app/upstream/retry.py",
     "app/upstream/breaker.py",

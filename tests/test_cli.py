@@ -16,6 +16,7 @@ import typer.main
 
 from app.cli import build
 from tests.processes import command, drawbridge, environment
+from tests.receivers import Collector, receiving
 
 
 def run(
@@ -178,6 +179,39 @@ def test_the_doctor_says_what_is_broken(tmp_path: Path) -> None:
     ill = run(tmp_path, "doctor", settings=settings)
     assert ill.returncode == 1
     assert "broken" in ill.stdout
+
+
+def test_the_doctor_looks_at_what_is_told_to_others(tmp_path: Path) -> None:
+    collector = Collector()
+    with drawbridge(tmp_path / "s", "sandbox", "--port", "0") as sandbox, receiving(collector):
+        settings = {
+            "ESTFOR_API_URL": sandbox.url(),
+            "DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "SENTRY_DSN": "http://key@127.0.0.1:9/7",
+        }
+
+        def examined(**changes: str) -> tuple[int, dict[str, tuple[str, str]]]:
+            done = run(tmp_path, "doctor", "--json", settings={**settings, **changes})
+            rows = json.loads(done.stdout)
+            told = {row["subject"]: (row["health"], row["found"]) for row in rows}
+            return done.returncode, {name: told[name] for name in ("tracing", "error reports")}
+
+        code, found = examined()
+        assert (code, {health for health, _ in found.values()}) == (0, {"well"})
+        code, found = examined(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+        assert (code, found["tracing"][0]) == (0, "limited")
+        assert "http://127.0.0.1:9: takes no spans" in found["tracing"][1]
+        (tmp_path / "sitecustomize.py").write_text(
+            "import sys\nsys.modules['opentelemetry.sdk'] = sys.modules['sentry_sdk'] = None\n"
+        )
+        code, found = examined(PYTHONPATH=f"{tmp_path}:{Path(__file__).parents[1]}")
+        assert (code, {health for health, _ in found.values()}) == (1, {"broken"})
+        assert "drawbridge[tracing]" in found["tracing"][1]
+        assert "drawbridge[sentry]" in found["error reports"][1]
+        odd = run(tmp_path, "doctor", settings={**settings, "SENTRY_DSN": "https://host/7"})
+        assert odd.returncode == 1
+        assert "SENTRY_DSN: is no DSN" in odd.stdout + odd.stderr
 
 
 def test_openapi_prints_the_description(tmp_path: Path) -> None:

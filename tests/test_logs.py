@@ -11,13 +11,15 @@ import pytest
 PROGRAM = """
 import logging, structlog
 from app.config import LogSettings
+from app.cause import caused_by
 from app.logs import configure_logging
 
 configure_logging(LogSettings(log_level={level!r}, log_format={form!r}))
-with structlog.contextvars.bound_contextvars(request_id="r1"):
+with caused_by(request_id="r1", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01"):
     structlog.get_logger("ours").info("woken", name="mongodb")
     structlog.get_logger("ours").debug("detail")
-logging.getLogger("theirs").warning("by %s", "hand")
+with caused_by(run_id="j1"):
+    logging.getLogger("theirs").warning("by %s", "hand")
 logging.getLogger("uvicorn.error").info("chatter")
 try:
     1 / 0
@@ -40,9 +42,11 @@ def lines(level: str = "INFO", form: str = "auto") -> list[str]:
 def test_off_a_terminal_each_event_is_a_line_of_json() -> None:
     woken, theirs, broken = [json.loads(line) for line in lines()]
     assert (woken["event"], woken["name"], woken["request_id"]) == ("woken", "mongodb", "r1")
+    assert (woken["trace_id"], woken["span_id"]) == ("a" * 32, "b" * 16)
     assert woken["level"] == "info"
     assert woken["timestamp"].endswith("Z")
-    assert (theirs["event"], theirs["logger"]) == ("by hand", "theirs")
+    assert (theirs["event"], theirs["logger"], theirs["run_id"]) == ("by hand", "theirs", "j1")
+    assert "request_id" not in {**theirs, **broken}
     assert "ZeroDivisionError" in broken["exception"]
 
 

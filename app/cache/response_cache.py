@@ -15,6 +15,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Protocol
 
 from app.cache.fetches import Fetch, Fetches, Memory
 from app.cache.freshness import (
@@ -51,6 +52,16 @@ Admit = Callable[[], Awaitable[None]]
 """Whether a client may have the upstream asked: raises ``RequestRefused`` if not."""
 Look = Callable[[str], Awaitable[Entry | None]]
 """How the store is looked at for a digest: at once or not at all, or as long as it takes."""
+
+
+class Answers(Protocol):
+    """Answers questions from what is known: ``ResponseCache``, which says what is promised."""
+
+    policies: Policies
+    store: ResponseStore
+
+    async def answer(self, key: RequestKey, admit: Admit) -> Outcome: ...
+    async def known(self, key: RequestKey) -> Outcome | None: ...
 
 
 async def _admit() -> None:

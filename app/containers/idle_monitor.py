@@ -8,6 +8,8 @@ from typing import NoReturn
 
 import structlog
 
+from app.errors import DrawbridgeError
+
 log = structlog.get_logger(__name__)
 
 
@@ -22,10 +24,14 @@ async def tick(steps: Mapping[str, Callable[[], Awaitable[object]]], interval: f
         for name, take in steps.items():
             try:
                 await take()
+            except DrawbridgeError as error:
+                if name not in failing:
+                    log.warning("monitor_step_fails", step=name, error=str(error), exc_info=True)
+                failing.add(name)
             except Exception as error:
                 if name not in failing:
-                    failing.add(name)
-                    log.warning("monitor_step_fails", step=name, error=str(error), exc_info=True)
+                    log.exception("monitor_step_fails", step=name, error=str(error))
+                failing.add(name)
             else:
                 if name in failing:
                     failing.discard(name)

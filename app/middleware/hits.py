@@ -29,11 +29,12 @@ from app.cache.questions import Questions
 from app.cache.response_cache import ResponseCache
 from app.cache.store import Entry
 from app.cache.variants import Variants
+from app.cause import REQUEST_ID, new_id
 from app.metrics import HitCount, Metrics
 from app.middleware.client_address import CLIENT, FORWARDED
 from app.middleware.observe import Log
 from app.middleware.rate_limit import RateLimit
-from app.middleware.request_id import decent_id, new_id
+from app.middleware.request_id import decent_id
 
 LEARN = "drawbridge.learn"
 """Where in the scope a server leaves a ``Learn``, if it knows the bytes that the request was."""
@@ -171,17 +172,25 @@ class Hits:
             began = time.perf_counter()
             asked = self._read(scope)
             if asked is not None:
-                client = scope["state"][CLIENT]
-                given = self.answer(asked, client)
+                client, request_id = scope["state"][CLIENT], asked.request_id or new_id()
+                given = self.answer(asked, client, request_id)
                 if given is not None:
-                    await self._give(asked, given, client, scope, send, began)
+                    await self._give(asked, given, client, request_id, scope, send, began)
                     return
         await self._app(scope, receive, send)
 
-    def answer(self, asked: Asked, client: str) -> Given | None:
+    def answer(self, asked: Asked, client: str, request_id: str) -> Given | None:
         """The answer to give at once, counted against the client's quota; ``None``: have the
         request go the ordinary way. Who gives it calls ``note`` after that.
         """
+        # What is begun here, a refresh say, belongs to the request.
+        token = REQUEST_ID.set(request_id)
+        try:
+            return self._answer(asked, client)
+        finally:
+            REQUEST_ID.reset(token)
+
+    def _answer(self, asked: Asked, client: str) -> Given | None:
         key = asked.question.key
         if asked.encoding is not None and not self._is_made(asked, asked.encoding):
             return None
@@ -212,9 +221,15 @@ class Hits:
             self._log(route, asked.method, asked.path, head.status, seconds, request_id, client)
 
     async def _give(
-        self, asked: Asked, given: Given, client: str, scope: Scope, send: Send, began: float
+        self,
+        asked: Asked,
+        given: Given,
+        client: str,
+        request_id: str,
+        scope: Scope,
+        send: Send,
+        began: float,
     ) -> None:
-        request_id = asked.request_id or new_id()
         fields = [*given.head.fields, (b"x-request-id", request_id.encode())]
         if self._limit is not None:
             fields[-2] = (b"ratelimit", given.standing)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from random import getrandbits
 
-import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.cause import caused_by, new_id
 
 _DECENT = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -31,7 +31,7 @@ class RequestId:
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with caused_by(request_id=request_id):
             await self._app(scope, receive, send_with_id)
 
 
@@ -46,8 +46,3 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
 def decent_id(value: bytes) -> str | None:
     """The id that a client sent, if it may stand in a header field and in a log."""
     return value.decode("ascii") if _DECENT.fullmatch(value) else None
-
-
-def new_id() -> str:
-    """An id that nobody had before; it is no secret, and costs no call to the system."""
-    return f"{getrandbits(64):016x}"  # nosec B311

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import structlog
 
+from app.cause import for_nobody
 from app.errors import StoreError
 from app.records.change import ChangeLog, CursorGone, Told
 
@@ -60,7 +61,9 @@ class Tail:
         """
         self._followers += 1
         if self._reading is None:
-            self._reading = asyncio.create_task(self._read(), name="reader of changes")
+            self._reading = asyncio.create_task(
+                self._read(), name="reader of changes", context=for_nobody()
+            )
         pages = self._pages(after)
         try:
             yield pages

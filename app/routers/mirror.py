@@ -16,7 +16,7 @@ from app.cache.fields import describe_answer, describe_body
 from app.cache.key import Canonical, RequestKey, canonicalise
 from app.cache.outcome import Outcome
 from app.cache.questions import Questions
-from app.cache.response_cache import ResponseCache
+from app.cache.response_cache import Answers
 from app.cache.store import Entry
 from app.cache.variants import Variants
 from app.errors import RequestRefused
@@ -33,7 +33,7 @@ class Mirror:
         self,
         app: ASGIApp,
         questions: Questions,
-        cache: ResponseCache,
+        cache: Answers,
         variants: Variants,
         metrics: Metrics,
     ) -> None:

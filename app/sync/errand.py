@@ -32,12 +32,15 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Errand:
     """``job`` is a name in ``JOBS``. It is to be run unless a run of it began after ``since``
-    (wall) and ended; ``confirm``: believe whatever comes. Raises ``ValueError`` for another name.
+    (wall) and ended; ``confirm``: believe whatever comes. ``request_id`` and ``traceparent`` say
+    for whom (see ``app.cause``). Raises ``ValueError`` for another name.
     """
 
     job: str
     since: float
     confirm: bool = False
+    request_id: str | None = None
+    traceparent: str | None = None
 
     def __post_init__(self) -> None:
         if self.job not in JOBS:

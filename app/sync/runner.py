@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from app.cause import RUN_ID, caused_by, new_id
 from app.errors import ContainerError, DrawbridgeError, StoreError, StoreUnavailable
 from app.kingdom.collections import Collection
 from app.records.store import JobState, RecordStore
@@ -111,6 +112,10 @@ class Runner:
         What goes wrong is in the state that is returned, and kept unless the store cannot be had.
         Collections that are not at fault are brought up to date all the same. Raises ``JobBusy``.
         """
+        with caused_by(run_id=RUN_ID.get() or new_id()):
+            return await self._run(job, progress, confirm)
+
+    async def _run(self, job: Job, progress: Progress | None, confirm: bool) -> JobState:
         began = self._clock()
         state = replace(self._last.get(job.name, JobState(job.name)), began_at=self._wall())
         account = _Account()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -58,6 +59,8 @@ class _Wish:
     job: Job
     confirm: bool
     answer: asyncio.Future[JobState]
+    context: Context
+    """For whom: see ``app.cause``."""
 
 
 class Scheduler:
@@ -152,7 +155,7 @@ class Scheduler:
                 return await asyncio.shield(made.answer)
         waiting = self._wishes.get(job.name)
         answer = waiting.answer if waiting else asyncio.get_running_loop().create_future()
-        self._wishes[job.name] = _Wish(job, confirm, answer)
+        self._wishes[job.name] = _Wish(job, confirm, answer, copy_context())
         self._stir.set()
         return await asyncio.shield(answer)
 
@@ -223,7 +226,9 @@ class Scheduler:
         """Whatever happens, somebody waits for it."""
         del self._wishes[wish.job.name]
         self._current = wish
-        run = self._run(wish.job, confirm=wish.confirm)
+        run = asyncio.create_task(
+            self._run(wish.job, confirm=wish.confirm), name="sync-wish", context=wish.context
+        )
         [outcome] = await asyncio.gather(run, return_exceptions=True)
         self._current = None
         if isinstance(outcome, BaseException):

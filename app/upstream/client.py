@@ -25,7 +25,7 @@ from app.errors import UpstreamError, UpstreamRefused, UpstreamTimeout, Upstream
 from app.steps import in_steps
 from app.upstream.body import read_body
 from app.upstream.breaker import BreakerPolicy
-from app.upstream.calls import Calls
+from app.upstream.calls import Calls, Exchange
 from app.upstream.exchange import (
     SilentObserver,
     UpstreamAnswer,
@@ -66,7 +66,8 @@ class UpstreamClient:
     upstream is not asked at all. ``clock`` is monotonic, ``wall`` counts from 1970.
 
     ``on_pause`` is called with the seconds and the status when an answer of the upstream makes
-    the pause longer, for other processes to be told. Must not raise or block.
+    the pause longer, for other processes to be told. Must not raise or block. ``around`` puts
+    something around each attempt.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class UpstreamClient:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         breaker: BreakerPolicy | None = None,
         on_pause: Callable[[float, int], None] | None = None,
+        around: Callable[[Exchange], Exchange] | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._timeout = timeout
@@ -95,7 +97,7 @@ class UpstreamClient:
         self._mismatched: set[str] = set()
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._calls = Calls(
-            self._exchange,
+            self._exchange if around is None else around(self._exchange),
             timeout=timeout,
             max_concurrency=max_concurrency,
             breaker=breaker or BreakerPolicy(),

@@ -33,6 +33,7 @@ def http_scope(path: str = "/", **extra: Any) -> Scope:
     """The scope of a GET request."""
     return {
         "type": "http",
+        "http_version": "1.1",
         "method": "GET",
         "path": path,
         "raw_path": path.encode(),

@@ -6,16 +6,16 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
-import structlog
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from app.middleware.request_id import RequestId, new_id
+from app.cause import ids, new_id
+from app.middleware.request_id import RequestId
 from tests.middleware.asgi import call, http_scope
 
 
 async def tell_id(scope: Scope, receive: Receive, send: Send) -> None:
-    known = structlog.contextvars.get_contextvars().get("request_id")
+    known = ids()["request_id"]
     assert known == scope["state"]["request_id"]
     await PlainTextResponse(known)(scope, receive, send)
 
@@ -37,7 +37,7 @@ async def test_ids_differ_and_leave_no_trace() -> None:
     app = RequestId(tell_id)
     first, second = [await call(app, http_scope()) for _ in range(2)]
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
-    assert structlog.contextvars.get_contextvars() == {}
+    assert ids() == {}
 
 
 def test_ids_are_alike_in_form_and_in_nothing_else() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from app.cause import caused_by, ids
 from app.errors import StoreUnavailable
 from app.records.change import Change, ChangeLog, CursorGone, Told
 from app.records.change_text import told_json
@@ -25,6 +26,7 @@ class Counted:
         self._log = log
         self.reads = 0
         self.fails = False
+        self.read_for: list[dict[str, str]] = []
 
     async def append(self, changes: Sequence[Change]) -> bool:
         return await self._log.append(changes)
@@ -40,6 +42,7 @@ class Counted:
 
     async def wait(self, after: str, *, within: float) -> bool:
         self._check()
+        self.read_for.append(ids())
         return await self._log.wait(after, within=min(within, 0.05))
 
     async def aclose(self) -> None:
@@ -94,6 +97,15 @@ async def test_everybody_hears_everything_from_where_it_began(place: SqlitePlace
     assert (old.told, half.told, new.told) == (whole, whole[300:], whole[600:])
     for one in (old, half, new):
         await one.end()
+
+
+async def test_what_is_read_for_all_belongs_to_nobody(place: SqlitePlace) -> None:
+    log = Counted(await place.open())
+    with caused_by(request_id="the-first"):
+        follower = Follower(Tail(log, told_json))
+    await until(lambda: log.read_for)
+    await follower.end()
+    assert log.read_for[0] == {}
 
 
 async def test_the_log_is_read_once_for_all_that_follow_closely(place: SqlitePlace) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.cause import caused_by, ids
 from app.errors import JobBusy, StoreUnavailable
 from app.records.store import JobState
 from app.sync.job import HOUR, MINUTE, Job
@@ -36,6 +37,7 @@ class Runs:
     failing: Callable[[str], None] = lambda _: None
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     away: bool = False
+    begun_for: list[dict[str, str]] = field(default_factory=list)
 
     async def states(self) -> Mapping[str, JobState]:
         self.looks += 1
@@ -48,6 +50,7 @@ class Runs:
     ) -> JobState:
         self.failing(job.name)
         self.begun.append(job.name)
+        self.begun_for.append(ids())
         self.confirmed += [job.name] * confirm
         self.under_way += 1
         self.most = max(self.most, self.under_way)
@@ -98,6 +101,16 @@ async def test_everything_runs_at_once_in_order_and_then_when_it_is_due(runs: Ru
         assert runs.begun[2:] == ["first", "first", "second"]
         assert dict(scheduler.states) == runs.states_
     assert runs.most == 1
+
+
+async def test_a_run_belongs_to_who_wished_for_it(runs: Runs) -> None:
+    async with scheduling(runs, FIRST, SECOND) as scheduler:
+        await until(lambda: len(runs.begun) == 2)
+        with caused_by(request_id="r-1"):
+            await scheduler.trigger(SECOND)
+        runs.clock.now += FIRST.every
+        await until(lambda: len(runs.begun) == 4)
+    assert runs.begun_for == [{}, {}, {"request_id": "r-1"}, {}]
 
 
 async def test_time_goes_on_while_it_looks(runs: Runs) -> None:
