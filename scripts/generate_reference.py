@@ -76,6 +76,9 @@ def render_settings() -> str:
         "`30m`, `2h`, `7d` or `forever`; sizes `512KB`, `128MB` or `1GB`; lists with commas. An",
         "empty value is the same as none. A setting that makes no sense is named at the start,",
         "and the gateway does not start.",
+        "",
+        "For each of them, `NAME_FILE` may name a file in which the value stands, as secrets are",
+        "handed to containers: `MONGODB_URI_FILE=/run/secrets/mongodb_uri`.",
     ]
     for group in GROUPS:
         title = group.__name__.removesuffix("Settings")
