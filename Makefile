@@ -11,6 +11,14 @@ PINS := $(wildcard requirements/*.txt) pyproject.toml scripts/install_python
 # Deferred: asked only by the targets that need them.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 SOCKET_GROUP = $(shell stat -c %g /var/run/docker.sock 2>/dev/null || echo 0)
+DEVELOPMENT = DOCKER_GID=$(SOCKET_GROUP)
+PRODUCTION = $(DEVELOPMENT) $(COMPOSE) --file docker-compose.prod.yml $(MORE) --project-name $(PROJECT)
+PROJECT ?= drawbridge-prod
+GATEWAYS ?= 2
+PROFILES ?=
+BUILD ?= --build
+# Further files for production: MORE="--file ours.yml".
+MORE ?=
 
 .PHONY: help
 help: ## List the commands
@@ -83,12 +91,22 @@ requirements: ## Compile the pins, with hashes, from pyproject.toml
 	scripts/compile_requirements
 
 .PHONY: up
-up: ## Gateway, MongoDB and Redis with compose
-	DOCKER_GID=$(SOCKET_GROUP) $(COMPOSE) up --detach --build
+up: ## For development: the gateway; all else sleeps until needed. PROFILES=logging,tracing
+	$(DEVELOPMENT) COMPOSE_PROFILES=$(PROFILES) $(COMPOSE) up --no-start $(BUILD)
+	$(DEVELOPMENT) $(COMPOSE) start gateway
 
 .PHONY: down
-down: ## Stop them; their data stays
-	DOCKER_GID=$(SOCKET_GROUP) $(COMPOSE) down --remove-orphans
+down: ## Stop and remove it; the data stays
+	$(DEVELOPMENT) COMPOSE_PROFILES=logging,tracing $(COMPOSE) down --remove-orphans
+
+.PHONY: up-prod
+up-prod: ## For production, with secrets made where they are missing: docs/how-to/deploy.md
+	@scripts/make_secrets
+	$(PRODUCTION) up --detach $(BUILD) --scale gateway=$(GATEWAYS)
+
+.PHONY: down-prod
+down-prod: ## Stop and remove it; the data stays
+	$(PRODUCTION) down --remove-orphans
 
 # Made anew only when a pin or the project's own description changed.
 .venv/.run: $(PINS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -22,6 +23,7 @@ from app.error_reports import reported_errors
 from app.errors import DrawbridgeError, SettingsError
 from app.logs import configure_logging
 from app.main import build_routes, own_routers, run_gateway
+from app.reloading import run_reloading
 from app.remote import RemoteGateway
 from app.runtime import open_runtime
 from app.sandbox.app import create_sandbox
@@ -92,20 +94,25 @@ def serve_command(
     workers: Annotated[
         int, typer.Option(min=1, help="Processes; more than one need REDIS_URL.")
     ] = 1,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Start anew whenever its code changes.")
+    ] = False,
 ) -> None:
     """Run the gateway on the upstream that ESTFOR_API_URL names."""
     settings = load_settings()
     configure_logging(settings)
+    if reload and workers > 1:
+        raise SettingsError(["--reload is for one process: leave --workers out."])
     if workers > 1 and settings.redis_url is None:
         advice = "set REDIS_URL, through which they share it, or run one worker"
         raise SettingsError([f"--workers {workers}: each would know only its own state; {advice}."])
     listening = bind(host, port)
     among = f" ({workers} workers)" if workers > 1 else ""
-
-    def announce() -> None:
-        _say_to_stderr(f"drawbridge {__version__} is ready at {address(listening)}{among}")
-
-    if workers > 1:
+    ready = f"drawbridge {__version__} is ready at {address(listening)}{among}"
+    announce = partial(_say_to_stderr, ready)
+    if reload:
+        run_reloading(listening, announce)
+    elif workers > 1:
         _leave(run_workers(workers, listening, announce))
     else:
         with reported_errors(settings):

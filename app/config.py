@@ -8,6 +8,7 @@ Nothing is read at import: ``load_settings`` does it, and every other part is ha
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,13 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from app.errors import SettingsError
 from app.telemetry_settings import TelemetrySettings
@@ -342,6 +349,27 @@ GROUPS: tuple[type[BaseModel], ...] = (
 """The groups, in the order in which the documentation shows them."""
 
 
+class _Files(PydanticBaseSettingsSource):
+    """``NAME_FILE``: a file in which the value stands, as secrets are handed to containers."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        name = f"{field_name}_file".upper()
+        path = os.environ.get(name)
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError([f"{name}: {path} cannot be read: {error}"]) from None
+
+    def __call__(self) -> dict[str, Any]:
+        found = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in found.items() if value}
+
+
 class Settings(
     UpstreamSettings,
     StoreSettings,
@@ -359,6 +387,17 @@ class Settings(
     model_config = SettingsConfigDict(
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _Files(settings_cls), dotenv_settings
 
     @model_validator(mode="after")
     def _freshness_is_ordered(self) -> Settings:

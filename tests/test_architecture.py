@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for floor in (
         "__main__",
         "cli",
-        "demo doctor workers cli_containers cli_jobs cli_sync",
+        "demo doctor workers reloading cli_containers cli_jobs cli_sync",
         "main tasks beat",
         "routers",
         "runtime fast_hits jobs",
@@ -71,8 +71,9 @@ EDGES = {
         "app/cli_jobs.py",
         "app/terminal.py",
     ),
-    # The fast way is a subclass of uvicorn's protocol: nobody else knows the inside of that.
-    "uvicorn": ("app/serving.py", "app/fast_hits.py"),
+    # The fast way is a subclass of uvicorn's protocol: nobody else knows the inside of that. And it
+    # knows how to start a process anew when its code changes.
+    "uvicorn": ("app/serving.py", "app/fast_hits.py", "app/reloading.py"),
 }
 """Where the world outside is met: each library in one file, so that it can be replaced there."""
 

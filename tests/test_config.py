@@ -137,3 +137,21 @@ def test_the_example_file_names_every_setting() -> None:
     example = (Path(__file__).parents[1] / ".env.example").read_text()
     named = set(re.findall(r"^#?\s?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE))
     assert {name.upper() for name in Settings.model_fields} <= named
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "mongodb_uri"
+    secret.write_text("mongodb://me:secret@db:27017\n", encoding="utf-8")
+    monkeypatch.setenv("MONGODB_URI_FILE", str(secret))
+    uri = load_settings().mongodb_uri
+    assert uri is not None
+    assert uri.get_secret_value() == "mongodb://me:secret@db:27017"
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "none"))
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert "REDIS_URL_FILE" in refused.value.problems[0]

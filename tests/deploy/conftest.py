@@ -1,4 +1,4 @@
-"""The image that the Dockerfile makes, built once for all tests that need it."""
+"""The image that the Dockerfile makes, and stand-ins for all others: made once for all tests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.docker_cli import ROOT, CommandFailed, docker, require_engine
+from tests.deploy.stacks import StandIns, stand_ins
 from tests.deploy.standins import CACHED, python_image
 
 
@@ -34,3 +35,10 @@ def gateway_image(run_id: str) -> Iterator[str]:
     docker("rmi", "--force", image)
     with contextlib.suppress(CommandFailed):
         docker("image", "prune", "--force", "--filter", f"label={CACHED}")
+
+
+@pytest.fixture(scope="session")
+def standing_in(gateway_image: str, run_id: str) -> Iterator[StandIns]:
+    """Images for everything in the compose files."""
+    with stand_ins(gateway_image, run_id) as images:
+        yield images

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -87,9 +87,16 @@ def python_image() -> str:
 
 
 def server_image(
-    image: str, binaries: Iterable[str], command: list[str], folders: Iterable[str] = ()
+    image: str,
+    binaries: Iterable[str],
+    command: list[str],
+    folders: Iterable[str] = (),
+    files: Mapping[str, str] | None = None,
 ) -> str:
-    """Make ``image`` of nothing but ``binaries``, what they load, and empty ``folders``."""
+    """Make ``image`` of nothing but ``binaries``, what they load, empty ``folders``, and ``files``.
+
+    The files (path in the image: text) may be run.
+    """
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for binary in binaries:
@@ -99,6 +106,13 @@ def server_image(
                 shutil.copy(source, target)
         for name in ("tmp", *folders):
             (root / name).mkdir(parents=True, exist_ok=True)
+            # Whoever the program runs as.
+            (root / name).chmod(0o777)
+        for name, text in (files or {}).items():
+            target = root / name.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+            target.chmod(0o755)
         _import(root, image, [f"CMD {json.dumps(command)}"])
     return image
 

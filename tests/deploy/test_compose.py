@@ -1,85 +1,63 @@
-"""docker-compose.yml, really brought up: with stand-ins for its images and asked a question."""
+"""docker-compose.yml, really brought up by ``make up``: with stand-ins for its images."""
 
 from __future__ import annotations
 
-import os
+import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from app.config import Settings
-from tests.deploy.docker_cli import ROOT, compose_command, docker, free_port, run, wait_until
-from tests.deploy.standins import server_image
-from tests.real.require import find_binary, unavailable
+from tests.deploy.docker_cli import ROOT, compose_command, docker, run
+from tests.deploy.stacks import Stack, StandIns, sandbox, services_of
 
 COMPOSE_FILE = ROOT / "docker-compose.yml"
+PROFILES = "logging,tracing"
 QUESTION = "/items?numToFetch=5"
 COUNT_ANSWERS = """
 import pymongo
 database = pymongo.MongoClient("mongodb://mongodb:27017", serverSelectionTimeoutMS=5000)["estfor"]
 print(sum(database[name].count_documents({}) for name in database.list_collection_names()))
 """
-
-
-@dataclass(frozen=True)
-class Stack:
-    """The project, up: where to ask, and its compose command."""
-
-    project: str
-    gateway: str
-    sandbox: str
-    compose: Callable[..., str]
-
-
-def binary(name: str, what: str) -> str:
-    return find_binary(name) or unavailable(what, f"there is no {name}")
+NEVER_ASLEEP = {"gateway", "sandbox"}
 
 
 @pytest.fixture(scope="module")
-def images(run_id: str, gateway_image: str) -> Iterator[dict[str, str]]:
-    """Names of images, as the variables of the compose file that choose them."""
-    ferretdb = binary("ferretdb", "MongoDB")
-    files = ("--handler=sqlite", "--sqlite-url=file:/data/db/", "--state-dir=/data/db")
-    mongodb = server_image(
-        f"drawbridge-test/mongodb:{run_id}",
-        [ferretdb],
-        [ferretdb, *files, "--listen-addr=:27017", "--telemetry=disable"],
-        folders=["data/db"],
-    )
-    redis = server_image(
-        f"drawbridge-test/redis:{run_id}",
-        [binary("redis-server", "Redis"), binary("redis-cli", "Redis")],
-        ["redis-server"],
-        folders=["data"],
-    )
-    yield {"GATEWAY_IMAGE": gateway_image, "MONGODB_IMAGE": mongodb, "REDIS_IMAGE": redis}
-    docker("rmi", "--force", mongodb, redis)
-
-
-@pytest.fixture(scope="module")
-def stack(images: dict[str, str], run_id: str) -> Iterator[Stack]:
-    project = run_id.replace("-", "")
-    ports = {"GATEWAY_PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
-    group = str(Path("/var/run/docker.sock").stat().st_gid)
-    environment = {**images, **ports, "DOCKER_GID": group, "TEST_RUN": run_id}
-    files = ("--file", str(COMPOSE_FILE), "--file", str(ROOT / "tests/deploy/compose.sandbox.yml"))
-    command = (*compose_command(), "--project-name", project, *files)
+def stack(
+    standing_in: StandIns, run_id: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    project = run_id.replace("-", "") + "dev"
+    services = services_of(COMPOSE_FILE, PROFILES)
+    changes = standing_in.override(services, project, run_id)
+    # As it is in the official image.
+    changes["redis"]["command"] = [*services["redis"]["command"], "--protected-mode", "no"]
+    # What is counted in the database is answers.
+    changes["gateway"]["environment"]["SYNC_ENABLED"] = "false"
+    changes["sandbox"] = sandbox(standing_in.gateway, run_id, ["front"])
+    override = tmp_path_factory.mktemp("compose") / "override.yml"
+    override.write_text(yaml.safe_dump({"services": changes}), encoding="utf-8")
+    environment = {
+        # Whichever the engine chooses.
+        "GATEWAY_PORT": "0",
+        "COMPOSE_FILE": f"{COMPOSE_FILE}:{override}",
+        "COMPOSE_PROJECT_NAME": project,
+        "DOCKER_GID": str(Path("/var/run/docker.sock").stat().st_gid),
+    }
 
     def compose(*arguments: str) -> str:
-        return run(*command, *arguments, timeout=180, env=environment)
+        profiles = {"COMPOSE_PROFILES": PROFILES}
+        return run(*compose_command(), *arguments, timeout=240, env={**environment, **profiles})
 
     try:
-        compose("up", "--detach", "--no-build")
-        yield Stack(
-            project,
-            f"http://127.0.0.1:{ports['GATEWAY_PORT']}",
-            f"http://127.0.0.1:{ports['SANDBOX_PORT']}",
-            compose,
-        )
+        run("make", "up", "BUILD=--no-build", f"PROFILES={PROFILES}", timeout=240, env=environment)
+        compose("start", "sandbox")
+        yield Stack(project, compose)
+        run("make", "down", timeout=240, env=environment)
     finally:
         compose("down", "--volumes", "--remove-orphans")
 
@@ -91,9 +69,15 @@ def answers(url: str) -> bool:
         return False
 
 
-def wait_for(stack: Stack) -> None:
-    for url in (f"{stack.gateway}/health/live", f"{stack.sandbox}{QUESTION}"):
-        wait_until(f"an answer from {url}", lambda url=url: answers(url))  # type: ignore[misc]
+def states(stack: Stack, *services: str) -> Mapping[str, str]:
+    return {service: stack.state(service) for service in services}
+
+
+def command(stack: Stack, *arguments: str) -> Any:
+    """What ``drawbridge ARGUMENTS --json`` says in the gateway, where one is an operator."""
+    return json.loads(
+        docker("exec", stack.container("gateway"), "drawbridge", *arguments, "--json")
+    )
 
 
 @pytest.mark.real("docker")
@@ -101,70 +85,119 @@ def wait_for(stack: Stack) -> None:
 class TestUp:
     """The stack, asked; the last test takes it down."""
 
+    def test_only_the_gateway_runs(self, stack: Stack) -> None:
+        stack.wait("the gateway", lambda: answers(f"{stack.gateway}/health/live"))
+        stack.wait("the sandbox", lambda: answers(stack.upstream + QUESTION))
+        asleep = services_of(COMPOSE_FILE, PROFILES).keys() - NEVER_ASLEEP
+        assert set(states(stack, *asleep).values()) == {"created"}, states(stack, *asleep)
+
+    def test_it_runs_the_code_of_the_checkout_and_watches_it(self, stack: Stack) -> None:
+        where = docker(
+            *("exec", stack.container("gateway"), "python3", "-c"),
+            "import app; print(app.__file__)",
+        )
+        assert where == "/src/app/__init__.py"
+        assert "--reload" in docker("inspect", stack.container("gateway"))
+
+    def test_everything_that_may_sleep_is_under_automation(self, stack: Stack) -> None:
+        asleep = services_of(COMPOSE_FILE, PROFILES).keys() - NEVER_ASLEEP
+        known = httpx.get(f"{stack.gateway}/health/containers", timeout=10).json()
+        assert {one["name"] for one in known["containers"]} == asleep, known
+
+    def test_no_label_is_misread(self, stack: Stack) -> None:
+        assert "drawbridge." not in docker("logs", stack.container("gateway"))
+
     def test_a_kingdom_question_is_answered_as_the_upstream_does(self, stack: Stack) -> None:
-        wait_for(stack)
         answer = httpx.get(stack.gateway + QUESTION, timeout=30)
-        assert answer.status_code == 200, stack.compose("logs", "--no-color")
-        assert answer.content == httpx.get(stack.sandbox + QUESTION, timeout=30).content
+        assert answer.status_code == 200, stack.logs()
+        assert answer.content == httpx.get(stack.upstream + QUESTION, timeout=30).content
         assert len(answer.json()["items"]) == 5
 
-    def test_the_answer_is_remembered_in_mongodb(
-        self, stack: Stack, images: dict[str, str], run_id: str
+    def test_the_answer_is_remembered_in_mongodb_which_was_woken_for_it(
+        self, stack: Stack, standing_in: StandIns, run_id: str
     ) -> None:
         def is_stored() -> bool:
             told = docker(
                 *("run", "--rm", "--label", f"drawbridge.test={run_id}", "--entrypoint", "python3"),
                 *("--network", f"{stack.project}_back"),
-                *(images["GATEWAY_IMAGE"], "-c", COUNT_ANSWERS),
+                *(standing_in.gateway, "-c", COUNT_ANSWERS),
             )
             return int(told.splitlines()[-1]) > 0
 
-        wait_until("the answer is in the database", is_stored)
+        stack.wait("mongodb is up", lambda: stack.state("mongodb") == "running")
+        stack.wait("the answer is in the database", is_stored)
 
     def test_without_the_upstream_it_is_answered_from_there(self, stack: Stack) -> None:
         before = httpx.get(stack.gateway + QUESTION, timeout=30).content
         stack.compose("stop", "sandbox")
         stack.compose("restart", "gateway")
-        wait_until("the gateway is back", lambda: answers(f"{stack.gateway}/health/live"))
-        wait_until("the same answer", lambda: answers(stack.gateway + QUESTION))
+        stack.wait("the gateway is back", lambda: answers(f"{stack.gateway}/health/live"))
+        stack.wait("the same answer", lambda: answers(stack.gateway + QUESTION))
         assert httpx.get(stack.gateway + QUESTION, timeout=30).content == before
 
-    def test_the_labelled_containers_are_under_automation(self, stack: Stack) -> None:
-        told = httpx.get(f"{stack.gateway}/health/containers", timeout=10).text
-        assert '"mongodb"' in told, told
-        assert '"redis"' in told, told
+    @pytest.mark.parametrize(
+        ("page", "woken"),
+        [
+            ("grafana", ("prometheus", "alertmanager", "cadvisor")),
+            ("kibana", ("elasticsearch", "logstash", "filebeat")),
+            ("jaeger", ("otel-collector",)),
+        ],
+    )
+    def test_a_visit_wakes_what_is_visited_and_what_it_needs(
+        self, stack: Stack, page: str, woken: tuple[str, ...]
+    ) -> None:
+        stack.wait("a visit", lambda: answers(f"{stack.gateway}/{page}/"))
+        shown = httpx.get(f"{stack.gateway}/{page}/there", timeout=30).text
+        assert shown == f"{page} /{page}/there"
+        assert set(states(stack, page, *woken).values()) == {"running"}, stack.logs()
+
+    def test_what_nobody_needs_is_put_to_sleep(self, stack: Stack) -> None:
+        docker("exec", stack.container("gateway"), "drawbridge", "containers", "sleep", "kibana")
+        assert stack.state("kibana") == "exited"
 
     def test_redis_is_healthy(self, stack: Stack) -> None:
-        container = stack.compose("ps", "--quiet", "redis").splitlines()[-1]
-        wait_until(
-            "redis is healthy",
-            lambda: (
-                docker("inspect", "--format", "{{.State.Health.Status}}", container) == "healthy"
-            ),
-        )
+        # The first look is an interval after the start: it is made here, as the engine makes it.
+        check = services_of(COMPOSE_FILE)["redis"]["healthcheck"]["test"]
+        assert docker("exec", stack.container("redis"), *check[1:]) == "PONG"
 
     def test_down_leaves_nothing_behind(self, stack: Stack) -> None:
         stack.compose("down", "--volumes", "--remove-orphans")
-        mine = ("--quiet", "--filter", f"label=com.docker.compose.project={stack.project}")
-        assert docker("ps", "--all", *mine) == ""
-        assert docker("network", "ls", *mine) == ""
-        assert docker("volume", "ls", *mine) == ""
+        assert stack.left() == ""
 
 
 def test_every_setting_reaches_the_gateway() -> None:
-    text = COMPOSE_FILE.read_text(encoding="utf-8")
-    passed = set(re.findall(r"^      ([A-Z_]+):", text, re.MULTILINE))
+    passed = set(services_of(COMPOSE_FILE)["gateway"]["environment"])
     # The file would have to be mounted too: whoever does that adds the variable with it.
-    assert passed == {name.upper() for name in Settings.model_fields} - {"CONTAINERS_FILE"}
+    wanted = {name.upper() for name in Settings.model_fields} - {"CONTAINERS_FILE"}
+    assert passed - {"PYTHONPATH"} == wanted
 
 
 def test_the_gateway_is_published_to_this_machine_only_unless_asked() -> None:
     assert "${GATEWAY_BIND:-127.0.0.1}:" in COMPOSE_FILE.read_text(encoding="utf-8")
+    ports = {
+        name: service["ports"]
+        for name, service in services_of(COMPOSE_FILE, PROFILES).items()
+        if "ports" in service
+    }
+    assert ports.keys() == {"gateway"}
 
 
-@pytest.mark.real("docker")
-def test_the_file_is_valid_as_it_stands() -> None:
-    assert os.environ.get("GATEWAY_IMAGE") is None
-    told = run(*compose_command(), "--file", str(COMPOSE_FILE), "config")
-    for image in ("drawbridge:latest", "mongo:7", "redis:7-alpine"):
-        assert image in told
+def test_versions_are_written_in_one_place() -> None:
+    base = yaml.safe_load((ROOT / "docker-compose.base.yml").read_text(encoding="utf-8"))
+    images = {name: service["image"] for name, service in base["services"].items()}
+    assert all(
+        re.search(r":v?[0-9]+\.[0-9]+\.[0-9]+|GATEWAY_IMAGE", one) for one in images.values()
+    )
+    repositories = {image.rpartition(":")[0] for image in images.values()} - {"${GATEWAY_IMAGE"}
+    named = re.compile("|".join(rf"{re.escape(one)}:v?[0-9]" for one in repositories))
+    tracked = run("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    elsewhere = [
+        path
+        for path in tracked
+        if path != "docker-compose.base.yml"
+        and (ROOT / path).is_file()
+        and named.search((ROOT / path).read_bytes().decode(errors="replace"))
+    ]
+    assert elsewhere == []
+    for name in ("docker-compose.yml", "docker-compose.prod.yml"):
+        assert "image:" not in (ROOT / name).read_text(encoding="utf-8")
