@@ -95,10 +95,10 @@ def _records(
     # Imported only where they are used: the driver takes 7 MB.
     from app.records.mongo import MongoRecords  # noqa: PLC0415
     from app.records.mongo_history import MongoHistory  # noqa: PLC0415
-    from app.storage.mongo_link import MongoLink  # noqa: PLC0415
+    from app.records.mongo_home import MongoHome  # noqa: PLC0415
 
     uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
-    link = MongoLink(uri, database, timeout=max(settings.mongodb_timeout, _PATIENT))
+    link = MongoHome(uri, database, timeout=max(settings.mongodb_timeout, _PATIENT))
     if isinstance(gate, ContainerGate):
         gate.watch(shut=link.disconnect)
     return MongoRecords(link, wall=time.time), MongoHistory(link)

@@ -12,6 +12,7 @@ import typer
 import uvloop
 
 from app import __version__
+from app.cli_backup import backup, restore
 from app.cli_containers import containers_commands
 from app.cli_jobs import beat, worker
 from app.cli_sync import sync_commands
@@ -64,7 +65,7 @@ def build() -> typer.Typer:
     )
     for command in (serve_command, sandbox_command, demo_command, doctor_command, openapi_command):
         commands.command(command.__name__.removesuffix("_command"))(command)
-    for command in (worker, beat):
+    for command in (backup, restore, worker, beat):
         commands.command()(command)
     cache = typer.Typer(help="What a running gateway remembers.", no_args_is_help=True)
     cache.command("stats")(cache_stats)
