@@ -65,8 +65,10 @@ def build() -> typer.Typer:
     )
     for command in (serve_command, sandbox_command, demo_command, doctor_command, openapi_command):
         commands.command(command.__name__.removesuffix("_command"))(command)
-    for command in (backup, restore, worker, beat):
+    for command in (worker, beat):
         commands.command()(command)
+    commands.command()(backup)
+    commands.command()(restore)
     cache = typer.Typer(help="What a running gateway remembers.", no_args_is_help=True)
     cache.command("stats")(cache_stats)
     cache.command("purge")(cache_purge)

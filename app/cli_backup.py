@@ -85,5 +85,3 @@ def _progress(*, quiet: bool) -> Iterator[Watch]:
             seen = what
 
         yield watch
-
-

@@ -54,7 +54,7 @@ def load(text: bytes, *, schema: int) -> Manifest:
             raise BackupError(
                 f"the backup was made by a newer Drawbridge ({made_by}; its format is {written} and"
                 f" its schema {of_records}, this program knows {FORMAT} and {schema}):"
-                " update Drawbridge"
+                " upgrade Drawbridge"
             )
         files = {
             str(name): Proof(int(one["size"]), str(one["sha256"]))

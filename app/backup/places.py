@@ -63,8 +63,13 @@ async def open_file(path: Path) -> AsyncIterator[FilePlace]:
 
 
 @asynccontextmanager
-async def open_mongo(settings: StoreSettings, home: int | None = None) -> AsyncIterator[Place]:
-    """What is in MongoDB: in the ``home`` of that number, or in that which counts."""
+async def open_mongo(
+    settings: StoreSettings, home: int | None = None, *, patience: float = _PATIENCE
+) -> AsyncIterator[Place]:
+    """What is in MongoDB: in the ``home`` of that number, or in that which counts.
+
+    ``patience``: seconds that one step may take.
+    """
     # Imported only where they are used: the driver takes 7 MB.
     from app.records.mongo import MongoRecords  # noqa: PLC0415
     from app.records.mongo_history import MongoHistory  # noqa: PLC0415
@@ -72,7 +77,7 @@ async def open_mongo(settings: StoreSettings, home: int | None = None) -> AsyncI
 
     uri, database = _address(settings)
     async with AsyncExitStack() as parts:
-        link = MongoHome(uri, database, timeout=_PATIENCE, number=home)
+        link = MongoHome(uri, database, timeout=patience, number=home)
         parts.push_async_callback(link.aclose)
         numbers = Numbers()
         yield Place(MongoRecords(link, wall=numbers), MongoHistory(link), numbers)

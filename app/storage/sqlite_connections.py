@@ -135,10 +135,7 @@ class Connections:
     def _prepare(self, connection: Connection) -> None:
         version = _one(connection, "PRAGMA user_version")
         if version > len(self._migrations):
-            raise StoreUnavailable(
-                f"{self.path} was written by a newer Drawbridge (its schema is {version}, this"
-                f" program knows {len(self._migrations)}): update Drawbridge, or move the file away"
-            )
+            raise newer(self.path, version, len(self._migrations))
         if version == 0 and _one(connection, "SELECT count(*) FROM sqlite_master"):
             raise StoreUnavailable(
                 f"{self.path} belongs to another program: move it away, or set DATA_DIR"
@@ -190,6 +187,14 @@ def in_one_view(work: Callable[[Connection], T], connection: Connection) -> T:
     result = work(connection)
     connection.execute("COMMIT")
     return result
+
+
+def newer(path: Path, written: int, known: int) -> StoreUnavailable:
+    """What is wrong with a file whose schema is ``written``, for a program that knows ``known``."""
+    return StoreUnavailable(
+        f"{path} was written by a newer Drawbridge (its schema is {written}, this program knows"
+        f" {known}): upgrade Drawbridge, or move the file away"
+    )
 
 
 def copy_to(target: Path, connection: Connection) -> None:
