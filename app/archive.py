@@ -77,7 +77,7 @@ async def open_archive(
         records, history = _records(settings, gate, file)
         parts.push_async_callback(records.aclose)
         parts.push_async_callback(history.aclose)
-        changes = _changes(link, realm, file.share())
+        changes = _changes(link, realm, file)
         parts.push_async_callback(changes.aclose)
         shelf = Shelf(records, lambda: gate.is_open)
         if served:
@@ -106,7 +106,7 @@ def _records(
 
 def _changes(link: RedisLink | None, realm: str, file: SqliteFile) -> ChangeLog:
     if link is None:
-        return SqliteChangeLog(file)
+        return SqliteChangeLog(file.share())
     # The client takes 6 MB, and most gateways have no Redis.
     from app.coordination.change_stream import RedisChangeLog  # noqa: PLC0415
 

@@ -39,6 +39,7 @@ def pack(folder: Path, manifest: Manifest, target: Path) -> None:
     """
     unfinished = folder / "archive"
     try:
+        unfinished.touch(0o600)
         with unfinished.open("wb") as file:
             compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
             with (

@@ -59,6 +59,8 @@ async def restore(
         manifest = await asyncio.to_thread(
             unpack, file, folder, schema=len(MIGRATIONS), known=_KNOWN
         )
+        if RECORDS not in manifest.files:
+            raise BackupError(f"{file} holds no records")
         await _prove(folder / RECORDS)
         home = None
         if settings.mongodb_uri is not None:

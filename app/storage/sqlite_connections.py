@@ -218,7 +218,9 @@ def schema_of(path: Path) -> int:
 def flaw_of(path: Path) -> str | None:
     """What is wrong with the file, if anything is; it is read as a whole, and nobody writes it."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as file:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        ) as file:
             found = str(_one(file, "PRAGMA integrity_check(1)"))
     except sqlite3.Error as error:
         return str(error)
