@@ -36,9 +36,13 @@ def holder(how: str, folder: Path) -> subprocess.Popen[str]:
 
 def test_any_number_may_use_a_folder_that_nobody_exchanges(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "on demand"
-    with in_use(folder), in_use(folder), pytest.raises(InUse, match="stop the gateway"):
-        with alone_in(folder):
-            raise AssertionError
+    with (
+        in_use(folder),
+        in_use(folder),
+        pytest.raises(InUse, match="stop the gateway"),
+        alone_in(folder),
+    ):
+        raise AssertionError
     with alone_in(folder), pytest.raises(InUse, match="put back"), in_use(folder):
         raise AssertionError
     with in_use(folder):
