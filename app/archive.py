@@ -77,7 +77,7 @@ async def open_archive(
         records, history = _records(settings, gate, file)
         parts.push_async_callback(records.aclose)
         parts.push_async_callback(history.aclose)
-        changes = _changes(link, realm, file.share())
+        changes = _changes(link, realm, file)
         parts.push_async_callback(changes.aclose)
         shelf = Shelf(records, lambda: gate.is_open)
         if served:
@@ -95,10 +95,10 @@ def _records(
     # Imported only where they are used: the driver takes 7 MB.
     from app.records.mongo import MongoRecords  # noqa: PLC0415
     from app.records.mongo_history import MongoHistory  # noqa: PLC0415
-    from app.storage.mongo_link import MongoLink  # noqa: PLC0415
+    from app.records.mongo_home import MongoHome  # noqa: PLC0415
 
     uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
-    link = MongoLink(uri, database, timeout=max(settings.mongodb_timeout, _PATIENT))
+    link = MongoHome(uri, database, timeout=max(settings.mongodb_timeout, _PATIENT))
     if isinstance(gate, ContainerGate):
         gate.watch(shut=link.disconnect)
     return MongoRecords(link, wall=time.time), MongoHistory(link)
@@ -106,7 +106,7 @@ def _records(
 
 def _changes(link: RedisLink | None, realm: str, file: SqliteFile) -> ChangeLog:
     if link is None:
-        return SqliteChangeLog(file)
+        return SqliteChangeLog(file.share())
     # The client takes 6 MB, and most gateways have no Redis.
     from app.coordination.change_stream import RedisChangeLog  # noqa: PLC0415
 

@@ -13,6 +13,7 @@ import typer
 import uvloop
 
 from app import __version__
+from app.cli_backup import backup, restore
 from app.cli_containers import containers_commands
 from app.cli_jobs import beat, worker
 from app.cli_sync import sync_commands
@@ -69,6 +70,8 @@ def build() -> typer.Typer:
         commands.command(command.__name__.removesuffix("_command"))(command)
     for command in (worker, beat):
         commands.command()(command)
+    commands.command()(backup)
+    commands.command()(restore)
     cache = typer.Typer(help="What a running gateway remembers.", no_args_is_help=True)
     cache.command("stats")(cache_stats)
     cache.command("purge")(cache_purge)

@@ -9,9 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from app import error_reports
 from app.answering import USER_AGENT, ask, open_store
+from app.backup.places import RECORDS, open_mongo
+from app.backup.switch import READY
 from app.cache.key import canonicalise
 from app.config import Settings
 from app.containers.engine import Engine
@@ -19,6 +22,8 @@ from app.containers.fleet import Fleet
 from app.containers.policy import FleetPolicy
 from app.errors import DrawbridgeError, StoreError, UpstreamError
 from app.kingdom.catalogue import Catalogue
+from app.records.schema import MIGRATIONS
+from app.storage.sqlite_connections import newer, schema_of
 from app.tracing import opening
 from app.upstream.client import UpstreamClient
 
@@ -52,6 +57,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         fleet = await parts.enter_async_context(Fleet(Engine(settings.docker_host), looking))
         yield _engine(fleet)
         yield await _store(settings, fleet)
+        yield await _records(settings, fleet)
     if settings.otel_exporter_otlp_endpoint is not None:
         yield await _tracing(settings.otel_exporter_otlp_endpoint)
     if settings.sentry_dsn is not None:
@@ -130,6 +136,36 @@ def _reports() -> Finding:
     if trouble is not None:
         return Finding("error reports", Health.BROKEN, trouble)
     return Finding("error reports", Health.WELL, "SENTRY_DSN can be used")
+
+
+async def _records(settings: Settings, fleet: Fleet) -> Finding:
+    """Whether this program can read what is kept of the kingdom, files and all."""
+    if (settings.data_dir / READY).is_dir():
+        found = "a backup was put back but for its last step: start the gateway, which takes it"
+        return Finding("records", Health.LIMITED, found)
+    path = settings.data_dir / RECORDS
+    try:
+        found = _schema(path) if path.exists() else f"{path} is not there yet"
+        if settings.mongodb_uri is not None and _is_awake(fleet, "mongodb"):
+            async with open_mongo(settings, patience=settings.mongodb_timeout) as place:
+                await place.records.ping()
+            found = "those in MongoDB can be read"
+    except StoreError as error:
+        return Finding("records", Health.BROKEN, str(error))
+    return Finding("records", Health.WELL, found)
+
+
+def _schema(path: Path) -> str:
+    written, known = schema_of(path), len(MIGRATIONS)
+    if written > known:
+        raise newer(path, written, known)
+    later = "" if written == known else f", which the next start brings up to {known}"
+    return f"{path}: schema {written}{later}"
+
+
+def _is_awake(fleet: Fleet, kind: str) -> bool:
+    keeper = fleet.provider(kind)
+    return keeper is None or fleet.is_ready(keeper)
 
 
 def _unreachable_store(kind: str, reason: str, fleet: Fleet) -> Finding:

@@ -11,7 +11,8 @@
     │   ├── UpstreamRefused      it answered 429, 502, 503 or 504
     │   └── UpstreamImplausible  it answered, but nothing that may be believed
     ├── StoreError               the response store could not do it
-    │   └── StoreUnavailable     ... because it cannot be reached at all
+    │   ├── StoreUnavailable     ... because it cannot be reached at all
+    │   └── BackupError          ... because a backup cannot be made, or not be put back
     ├── SyncError                a sync job could not do it
     │   ├── JobBusy              ... because it is running already
     │   │   └── JobSent          ... or will be, as soon as a worker takes it up
@@ -104,6 +105,10 @@ class StoreError(DrawbridgeError):
 
 class StoreUnavailable(StoreError):
     """Raised when the response store cannot be reached, or did not answer in time."""
+
+
+class BackupError(StoreError):
+    """Raised when a backup cannot be made or put back; the message says what to do about it."""
 
 
 class SyncError(DrawbridgeError):

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from app.answering import realm, traced_runs, upstream_client
 from app.archive import open_archive
+from app.backup.switch import finish
 from app.cache.gate import OpenGate
 from app.config import Settings
 from app.metrics import Metrics
+from app.storage.occupancy import in_use
 from app.sync.proof import Proof
 from app.sync.runner import Lease
 from app.sync.scheduler import Runs
@@ -31,6 +33,8 @@ async def open_sync(
     Nothing here wakes or stops a container: the gateways keep up what workers need.
     """
     async with AsyncExitStack() as parts:
+        await finish(settings, realm(settings))
+        parts.enter_context(in_use(settings.data_dir))
         link = await _link(settings, parts)
         archive = await parts.enter_async_context(
             open_archive(settings, OpenGate(), link, realm(settings), served=False)

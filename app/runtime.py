@@ -25,6 +25,7 @@ from app.answering import (
     upstream_client,
 )
 from app.archive import Archive, open_archive
+from app.backup.switch import finish
 from app.cache.gate import OpenGate, StoreGate
 from app.cache.purges import Purge
 from app.cache.recorded import Recorded
@@ -49,6 +50,7 @@ from app.middleware.quota import ClientQuotas, parse_limits
 from app.proxy.forward import Forwarder
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
+from app.storage.occupancy import in_use
 from app.sync.proof import Proof
 from app.tracing.opening import GATEWAY, open_tracing
 from app.upkeep import Upkeep, open_upkeep, polite_source
@@ -110,6 +112,8 @@ async def open_runtime(
     """
     began = time.monotonic()
     async with AsyncExitStack() as parts:
+        await finish(settings, realm(settings))
+        parts.enter_context(in_use(settings.data_dir))
         metrics = Metrics(worker)
         quotas, trusted = client_rules(settings)
         tracing = await parts.enter_async_context(open_tracing(settings, GATEWAY))
@@ -128,6 +132,8 @@ async def open_runtime(
         upstream = await parts.enter_async_context(calling)
         link = meeting.link if meeting else None
         archive = await parts.enter_async_context(keep_archive(settings, gate, link, metrics))
+        if settings.mongodb_uri is None:
+            await archive.records.ping()
         recorded = Recorded(archive.shelf.snapshot)
         cache = response_cache(settings, store, gate, upstream, metrics, together, recorded)
         parts.push_async_callback(cache.aclose)

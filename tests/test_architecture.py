@@ -23,12 +23,12 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for floor in (
         "__main__",
         "cli",
-        "demo doctor workers reloading cli_containers cli_jobs cli_sync",
+        "demo doctor workers reloading cli_backup cli_containers cli_jobs cli_sync",
         "main tasks beat",
         "routers",
         "runtime fast_hits jobs",
         "middleware workforce archive answering",
-        "upkeep job_queue dispatch",
+        "upkeep job_queue dispatch backup",
         "serving remote terminal sync_progress state_gauges shared_states membership tracing",
         "cache upstream containers coordination sync sandbox proxy",
         "records logs metrics error_reports",
@@ -66,6 +66,7 @@ EDGES = {
     "sentry_sdk": ("app/error_reports.py",),
     "typer": (
         "app/cli.py",
+        "app/cli_backup.py",
         "app/cli_containers.py",
         "app/cli_sync.py",
         "app/cli_jobs.py",
@@ -79,6 +80,7 @@ EDGES = {
 
 PURE = (
     "app/kingdom/catalogue.py",
+    "app/backup/manifest.py",
     "app/records/course.py",
     "app/records/question.py",
     "app/records/query.py",
@@ -165,6 +167,7 @@ WITHOUT_TWIN = {
     "app/demo.py": "run as a process in tests/test_cli.py",
     "app/doctor.py": "run as a process in tests/test_cli.py",
     "app/main.py": "every test in tests/routers goes through it",
+    "app/backup/places.py": "opened by every test in tests/backup",
     "app/records/store.py": "held by test_store_contract.py and test_store_model.py",
     "app/runtime.py": "every test in tests/routers goes through it",
     "app/state_gauges.py": "read through /metrics in tests/routers and tests/story",

@@ -36,6 +36,10 @@ class Ledger:
     accounts: Mapping[str, Account] = field(default_factory=dict)
 
 
+class LedgerNewer(ValueError):
+    """Raised for books that were written by a newer program."""
+
+
 class LedgerFile:
     """The file in ``folder``. What it does blocks: call it from a thread, one call at a time.
 
@@ -46,6 +50,7 @@ class LedgerFile:
         self.path = folder / NAME
         self._lock: int | None = None
         self._failing = False
+        self._is_newer = False
 
     def claim(self) -> bool:
         """Become the one who keeps the books, unless somebody else is. May be called again.
@@ -71,7 +76,8 @@ class LedgerFile:
     def read(self) -> Ledger | None:
         """What was written last; ``None`` if there is nothing.
 
-        A file that cannot be read is set aside by whoever keeps the books, with a line in the log.
+        A file that cannot be read is set aside by whoever keeps the books, with a line in the log;
+        one of a newer program is left as it is, and the books are kept in memory.
         """
         try:
             return load(self.path.read_bytes())
@@ -80,6 +86,9 @@ class LedgerFile:
         except OSError as error:
             self._told(error)
             return None
+        except LedgerNewer as error:
+            self._leave(error)
+            return None
         except ValueError as error:
             if self._lock is not None:
                 self._set_aside(error)
@@ -87,7 +96,7 @@ class LedgerFile:
 
     def write(self, ledger: Ledger) -> bool:
         """Replace the file by ``ledger``; whether that worked. A crash leaves one or the other."""
-        if self._lock is None:
+        if self._lock is None or self._is_newer:
             return False
         fresh = self.path.with_suffix(".new")
         try:
@@ -114,6 +123,16 @@ class LedgerFile:
             os.close(self._lock)
             self._lock = None
 
+    def _leave(self, reason: LedgerNewer) -> None:
+        if not self._is_newer:
+            _log.warning(
+                "the container books are of a newer Drawbridge and are left as they are",
+                file=str(self.path),
+                reason=str(reason),
+                advice="upgrade Drawbridge, or move the file away",
+            )
+            self._is_newer = True
+
     def _set_aside(self, reason: ValueError) -> None:
         aside = self.path.with_suffix(".damaged")
         with contextlib.suppress(OSError):
@@ -138,9 +157,12 @@ def dump(ledger: Ledger) -> bytes:
 
 
 def load(text: bytes) -> Ledger:
-    """What ``dump`` wrote. Raises ``ValueError`` for everything else."""
+    """What ``dump`` wrote. Raises ``ValueError`` for everything else, ``LedgerNewer`` for what a
+    newer program did."""
     told = orjson.loads(text)
     try:
+        if isinstance(told["version"], int) and told["version"] > _VERSION:
+            raise LedgerNewer(f"its version is {told['version']}, this program knows {_VERSION}")
         if told["version"] != _VERSION:
             raise ValueError(f"its version is {told['version']!r}, and not {_VERSION}")
         accounts = {str(name): _account(row) for name, row in told["accounts"].items()}

@@ -72,5 +72,11 @@ class History(Protocol):
         Where fewer were looked at nothing more is to be done until the next day (UTC).
         """
 
+    async def walk(self, after: str, *, limit: int) -> tuple[list[tuple[Series, Point]], str]:
+        """All points of up to ``limit`` places behind ``after``, and the last of these places.
+
+        ``""`` stands before the first place, and is told behind the last. See ``Thinned``.
+        """
+
     async def aclose(self) -> None:
         """Give everything back."""

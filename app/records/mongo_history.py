@@ -101,6 +101,20 @@ class MongoHistory:
                 break
         return Thinned(looked_at, forgotten)
 
+    async def walk(self, after: str, *, limit: int) -> tuple[list[tuple[Series, Point]], str]:
+        async def read(database: Database) -> list[Document]:
+            behind = _history(database).find({"_id": {"$gt": after}}).sort("_id", 1)
+            return await behind.limit(limit).to_list()
+
+        documents = await self._link.ask(read)
+        points = [
+            (series, point)
+            for document in documents
+            for series in _all_series(document)
+            for point in _points(document, series.field)
+        ]
+        return points, documents[-1]["_id"] if len(documents) == limit else ""
+
     async def aclose(self) -> None:
         await self._link.aclose()
 
@@ -171,6 +185,12 @@ def _additions(points: Sequence[tuple[Series, Point]]) -> list[UpdateOne]:
         )
         for place, paths in values.items()
     ]
+
+
+def _all_series(document: Document) -> list[Series]:
+    """The series of which there are points in it."""
+    kind, id_, _ = map(unquote, document["_id"].split("/"))
+    return [Series(kind, id_, unquote(name)) for name in document["points"]]
 
 
 def _slots(document: Document, name: str) -> list[int]:

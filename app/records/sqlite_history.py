@@ -51,6 +51,10 @@ ON row = ? AND field = fields.number AND slot >= ? AND slot < ? ORDER BY field, 
 FIRST = """
 SELECT (SELECT min(slot) FROM points WHERE row = ? AND field = fields.number AND slot >= ?)
 FROM fields"""
+_ROWS = "SELECT number, kind, id FROM remembered WHERE number > ? ORDER BY number LIMIT ?"
+_OF_ROW = """
+SELECT name, slot, second, value FROM points CROSS JOIN fields ON fields.number = field
+WHERE row = ? ORDER BY field, slot"""
 _FORGET = "DELETE FROM points WHERE row = ? AND field = ? AND slot = ?"
 
 
@@ -87,6 +91,9 @@ class SqliteHistory:
             if done.looked_at < step:
                 break
         return Thinned(looked_at, forgotten)
+
+    async def walk(self, after: str, *, limit: int) -> tuple[list[tuple[Series, Point]], str]:
+        return await self._file.read(partial(_walk, int(after or "0"), limit))
 
     async def aclose(self) -> None:
         await self._file.aclose()
@@ -129,6 +136,16 @@ def _latest(series: Series, before: float, connection: Connection) -> Point | No
 
 def _fields(kind: str, id_: str, connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute(FIELDS, {"kind": kind, "id": id_})]
+
+
+def _walk(after: int, limit: int, connection: Connection) -> tuple[list[tuple[Series, Point]], str]:
+    rows = connection.execute(_ROWS, (after, limit)).fetchall()
+    points = [
+        (Series(kind, id_, name), _point(*moment))
+        for number, kind, id_ in rows
+        for name, *moment in connection.execute(_OF_ROW, (number,))
+    ]
+    return points, str(rows[-1][0]) if len(rows) == limit else ""
 
 
 def _thin(today: int, limit: int, connection: Connection) -> Thinned:

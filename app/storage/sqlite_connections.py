@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -134,10 +135,7 @@ class Connections:
     def _prepare(self, connection: Connection) -> None:
         version = _one(connection, "PRAGMA user_version")
         if version > len(self._migrations):
-            raise StoreUnavailable(
-                f"{self.path} was written by a newer Drawbridge (its schema is {version}, this"
-                f" program knows {len(self._migrations)}): update Drawbridge, or move the file away"
-            )
+            raise newer(self.path, version, len(self._migrations))
         if version == 0 and _one(connection, "SELECT count(*) FROM sqlite_master"):
             raise StoreUnavailable(
                 f"{self.path} belongs to another program: move it away, or set DATA_DIR"
@@ -189,6 +187,44 @@ def in_one_view(work: Callable[[Connection], T], connection: Connection) -> T:
     result = work(connection)
     connection.execute("COMMIT")
     return result
+
+
+def newer(path: Path, written: int, known: int) -> StoreUnavailable:
+    """What is wrong with a file whose schema is ``written``, for a program that knows ``known``."""
+    return StoreUnavailable(
+        f"{path} was written by a newer Drawbridge (its schema is {written}, this program knows"
+        f" {known}): upgrade Drawbridge, or move the file away"
+    )
+
+
+def copy_to(target: Path, connection: Connection) -> None:
+    """Write all that ``connection`` sees to the file ``target``; others may write meanwhile.
+
+    Within one view it is all of one moment.
+    """
+    with closing(sqlite3.connect(target)) as copy:
+        connection.backup(copy)
+
+
+def schema_of(path: Path) -> int:
+    """The schema of the file, which is left as it is. Raises ``StoreUnavailable``."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
+            return int(_one(file, "PRAGMA user_version"))
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{path} cannot be read ({error})") from error
+
+
+def flaw_of(path: Path) -> str | None:
+    """What is wrong with the file, if anything is; it is read as a whole, and nobody writes it."""
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        ) as file:
+            found = str(_one(file, "PRAGMA integrity_check(1)"))
+    except sqlite3.Error as error:
+        return str(error)
+    return None if found == "ok" else found
 
 
 def _one(connection: Connection, query: str) -> Any:
