@@ -58,7 +58,6 @@ from app.upstream.client import UpstreamClient
 from app.workforce import by_workers, job_lease
 
 if TYPE_CHECKING:
-    from app.coordination.link import RedisLink
     from app.coordination.meeting import Meeting
     from app.tracing.spans import Tracing
 
@@ -117,10 +116,7 @@ async def open_runtime(
         metrics = Metrics(worker)
         quotas, trusted = client_rules(settings)
         tracing = await parts.enter_async_context(open_tracing(settings, GATEWAY))
-        store = open_store(settings, tracing)
-        parts.push_async_callback(store.aclose)
-        if settings.mongodb_uri is None:
-            await store.ping()
+        store = await store_of(settings, tracing, parts)
         meeting = await meeting_place(settings, parts)
         fleet, books = await containers(settings, metrics, tracing, meeting, parts)
         gate = store_gate(settings, fleet, store)
@@ -130,8 +126,7 @@ async def open_runtime(
         together = meeting.together if meeting else None
         calling = upstream_client(settings, metrics, together, tracing)
         upstream = await parts.enter_async_context(calling)
-        link = meeting.link if meeting else None
-        archive = await parts.enter_async_context(keep_archive(settings, gate, link, metrics))
+        archive = await parts.enter_async_context(keep_archive(settings, gate, meeting, metrics))
         if settings.mongodb_uri is None:
             await archive.records.ping()
         recorded = Recorded(archive.shelf.snapshot)
@@ -169,6 +164,18 @@ async def open_runtime(
             uptime=lambda: time.monotonic() - began,
             stopping=asyncio.Event(),
         )
+
+
+async def store_of(
+    settings: Settings, tracing: Tracing | None, parts: AsyncExitStack
+) -> ResponseStore:
+    """The response store, closed with ``parts``. Raises ``StoreError`` for an embedded one that
+    cannot be used."""
+    store = open_store(settings, tracing)
+    parts.push_async_callback(store.aclose)
+    if settings.mongodb_uri is None:
+        await store.ping()
+    return store
 
 
 async def containers(
@@ -255,9 +262,10 @@ def open_redis_gate(settings: Settings, fleet: Fleet, meeting: Meeting | None) -
 
 
 def keep_archive(
-    settings: Settings, gate: StoreGate, link: RedisLink | None, metrics: Metrics
+    settings: Settings, gate: StoreGate, meeting: Meeting | None, metrics: Metrics
 ) -> AbstractAsyncContextManager[Archive]:
     """What is kept of the kingdom, to answer from."""
+    link = meeting.link if meeting else None
     return open_archive(settings, gate, link, realm(settings), served=True, observer=metrics)
 
 
