@@ -299,6 +299,21 @@ class FrontSettings(BaseModel):
     cors_origins: Words = Field(("*",), description="Origins whose pages may ask. * means all.")
     max_request_body: Size = Field(256_000, description="The largest request body accepted.")
     max_query_length: int = Field(16_384, ge=256, description="The longest query string accepted.")
+    max_request_headers: Size = Field(
+        32_000, description="The largest header fields accepted, all of a request together."
+    )
+    max_connections: int = Field(
+        2000, ge=16, description="Connections of clients at once, in each process; a quarter each."
+    )
+    request_head_timeout: Deadline = Field(
+        10.0, description="How long a client may take to begin a request, and to send its head."
+    )
+    request_body_timeout: Deadline = Field(
+        30.0, description="How long a request's body may stand still before it is complete."
+    )
+    unread_timeout: Deadline = Field(
+        60.0, description="How long a client may take nothing of an answer before it is dropped."
+    )
 
     @field_validator("admin_api_keys")
     @classmethod

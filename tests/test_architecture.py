@@ -29,11 +29,11 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "runtime fast_hits jobs",
         "middleware workforce archive answering",
         "upkeep job_queue dispatch",
-        "serving remote terminal sync_progress state_gauges shared_states membership",
+        "serving connections remote terminal sync_progress state_gauges shared_states membership",
         "cache upstream containers coordination sync sandbox proxy",
         "records logs metrics tracing",
         "kingdom config storage",
-        "errors owned_task waiting steps json_signs console",
+        "errors owned_task waiting patience steps json_signs console",
     )
 )
 """From the top; a room may import those below its own floor, and nothing beside or above it."""
@@ -63,8 +63,8 @@ EDGES = {
         "app/cli_jobs.py",
         "app/terminal.py",
     ),
-    # The fast way is a subclass of uvicorn's protocol: nobody else knows the inside of that.
-    "uvicorn": ("app/serving.py", "app/fast_hits.py"),
+    # Connections are uvicorn's protocol extended, twice: nobody else knows the inside of that.
+    "uvicorn": ("app/serving.py", "app/connections.py", "app/fast_hits.py"),
 }
 """Where the world outside is met: each library in one file, so that it can be replaced there."""
 
@@ -104,6 +104,7 @@ PURE = (
     "app/upstream/plausible.py",
     "app/upstream/exchange.py",
     "app/middleware/quota.py",
+    "app/patience.py",
     "app/containers/spec.py",
     "app/containers/events.py",
     "app/containers/lifecycle.py",
