@@ -14,6 +14,7 @@ import uvloop
 from app import __version__
 from app.cli_containers import containers_commands
 from app.cli_jobs import beat, worker
+from app.cli_keys import keys_commands
 from app.cli_sync import sync_commands
 from app.config import NO_AUTOMATION, Settings, load_settings, parse_duration
 from app.demo import run_demo
@@ -73,6 +74,7 @@ def build() -> typer.Typer:
     commands.add_typer(cache, name="cache")
     commands.add_typer(containers_commands(), name="containers")
     commands.add_typer(sync_commands(), name="sync")
+    commands.add_typer(keys_commands(), name="keys")
     commands.callback()(_options)
     return commands
 

@@ -107,7 +107,9 @@ class UpstreamSettings(BaseModel):
     @classmethod
     def _is_base_url(cls, value: str) -> str:
         if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
-            raise ValueError(f"{value!r} is not a base URL; write https://api.estfor.com")
+            # One with a password in it is not shown.
+            shown = "this" if "@" in value else repr(value)
+            raise ValueError(f"{shown} is not a base URL; write https://api.estfor.com")
         return value.rstrip("/")
 
 
@@ -120,6 +122,9 @@ class StoreSettings(BaseModel):
     )
     mongodb_uri: SecretStr | None = Field(
         None, description="Set: MongoDB instead of SQLite. mongodb://user:password@host:27017"
+    )
+    mongodb_uri_file: Path | None = Field(
+        None, description="File that holds MONGODB_URI, as compose's secrets are given."
     )
     mongodb_database: str = Field(
         "estfor", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="The database's name."
@@ -243,12 +248,21 @@ class CoordinationSettings(BaseModel):
         None,
         description="Set: shared by several gateways or workers. redis://:password@host:6379/0",
     )
+    redis_url_file: Path | None = Field(
+        None, description="File that holds REDIS_URL, as compose's secrets are given."
+    )
     celery_broker_url: SecretStr | None = Field(
         None,
         description="Set: sync jobs run in workers, which hear of them there. redis://host:6379/1",
     )
+    celery_broker_url_file: Path | None = Field(
+        None, description="File that holds CELERY_BROKER_URL, as compose's secrets are given."
+    )
     celery_result_backend: SecretStr | None = Field(
         None, description="Where what became of jobs is also kept for Celery's own tools."
+    )
+    celery_result_backend_file: Path | None = Field(
+        None, description="File that holds CELERY_RESULT_BACKEND, as compose's secrets are given."
     )
 
     @property
@@ -285,6 +299,9 @@ class FrontSettings(BaseModel):
 
     admin_api_keys: Words = Field(
         (), description="SHA-256 (hex) of each operator key. None: only loopback may operate."
+    )
+    admin_api_keys_file: Path | None = Field(
+        None, description="File of such SHA-256, one a line; read again when it changes."
     )
     fast_hits: bool = Field(
         True, description="Answer known requests at the protocol, before anything else is done."
@@ -372,11 +389,37 @@ class Settings(
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_from_files(cls, given: Any) -> Any:
+        """``NAME_FILE`` stands for a ``NAME`` that is a secret."""
+        values = dict(given)
+        for name, field in cls.model_fields.items():
+            file = values.get(f"{name}_file")
+            if field.annotation == SecretStr | None and file:
+                if values.get(name):
+                    raise ValueError(f"{name.upper()} and {name.upper()}_FILE: set one of them")
+                values[name] = _secret_in(f"{name.upper()}_FILE", Path(file))
+        return values
+
     @model_validator(mode="after")
     def _freshness_is_ordered(self) -> Settings:
         if self.cache_ttl_instant > self.cache_ttl_static:
             raise ValueError("CACHE_TTL_INSTANT is longer than CACHE_TTL_STATIC")
         return self
+
+
+def _secret_in(name: str, file: Path) -> str:
+    """What ``file`` holds. Raises ``ValueError``, which does not tell it."""
+    try:
+        secret = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"{name}: {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{name}: {file} is no text") from None
+    if not secret:
+        raise ValueError(f"{name}: {file} is empty")
+    return secret
 
 
 def load_settings(**overrides: Any) -> Settings:

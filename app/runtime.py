@@ -43,6 +43,7 @@ from app.membership import Membership, purge_everywhere
 from app.metrics import Metrics, WorkerPlace
 from app.middleware.client_address import Networks, parse_networks
 from app.middleware.quota import ClientQuotas, parse_limits
+from app.operator_keys import OperatorKeys
 from app.proxy.forward import Forwarder
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
@@ -83,6 +84,8 @@ class Runtime:
     """The way to the log of changes, which may live in a Redis that sleeps."""
     quotas: ClientQuotas | None
     """What each client may ask for; ``None``: as much as it likes."""
+    operators: OperatorKeys
+    """Who may operate."""
     trusted: Networks
     """The proxies that are believed when they say who the client is."""
     uptime: Callable[[], float]
@@ -105,6 +108,7 @@ async def open_runtime(
     async with AsyncExitStack() as parts:
         metrics = Metrics(worker)
         quotas, trusted = client_rules(settings)
+        operators = OperatorKeys(settings.admin_api_keys, settings.admin_api_keys_file)
         store = open_store(settings)
         parts.push_async_callback(store.aclose)
         if settings.mongodb_uri is None:
@@ -147,6 +151,7 @@ async def open_runtime(
             archive=archive,
             changes_gate=redis_gate,
             quotas=quotas,
+            operators=operators,
             trusted=trusted,
             uptime=lambda: time.monotonic() - began,
             stopping=asyncio.Event(),

@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for floor in (
         "__main__",
         "cli",
-        "demo doctor workers cli_containers cli_jobs cli_sync",
+        "demo doctor workers cli_containers cli_jobs cli_keys cli_sync",
         "main tasks beat",
         "routers",
         "runtime fast_hits jobs",
@@ -32,7 +32,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "serving connections remote terminal sync_progress state_gauges shared_states membership",
         "cache upstream containers coordination sync sandbox proxy",
         "records logs metrics tracing",
-        "kingdom config storage",
+        "kingdom config storage operator_keys",
         "errors owned_task waiting patience steps json_signs console",
     )
 )
@@ -61,6 +61,7 @@ EDGES = {
         "app/cli_containers.py",
         "app/cli_sync.py",
         "app/cli_jobs.py",
+        "app/cli_keys.py",
         "app/terminal.py",
     ),
     # Connections are uvicorn's protocol extended, twice: nobody else knows the inside of that.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from app.config import GROUPS, Settings, load_settings, parse_duration, parse_size
 from app.errors import SettingsError
@@ -137,3 +138,47 @@ def test_the_example_file_names_every_setting() -> None:
     example = (Path(__file__).parents[1] / ".env.example").read_text()
     named = set(re.findall(r"^#?\s?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE))
     assert {name.upper() for name in Settings.model_fields} <= named
+
+
+SECRETS = ("mongodb_uri", "redis_url", "celery_broker_url", "celery_result_backend")
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_stand_in_a_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "secret"
+    scheme = "mongodb" if name.startswith("mongodb") else "redis"
+    file.write_text(f"{scheme}://:hidden@host:1\n")
+    monkeypatch.setenv(f"{name.upper()}_FILE", str(file))
+    found = getattr(load_settings(_env_file=None), name)
+    assert found.get_secret_value() == f"{scheme}://:hidden@host:1"
+    monkeypatch.setenv(name.upper(), f"{scheme}://other")
+    with pytest.raises(SettingsError, match=f"{name.upper()}_FILE: set one of them"):
+        load_settings(_env_file=None)
+
+
+def test_every_secret_may_stand_in_a_file() -> None:
+    for name, setting in Settings.model_fields.items():
+        assert setting.annotation != SecretStr | None or f"{name}_file" in Settings.model_fields
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file"), (b"", "is empty"), (b"\xff\xfe", "is no text"), (b"hidden", "must")],
+)
+def test_a_file_without_a_secret_is_named_and_what_is_in_it_is_not(
+    content: bytes | None, reason: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=rf"^REDIS_URL.*{reason}") as refused:
+        load_settings(redis_url_file=file, _env_file=None)
+    assert "hidden" not in str(refused.value)
+
+
+def test_a_password_in_the_upstreams_url_is_refused_without_showing_it() -> None:
+    with pytest.raises(SettingsError, match="ESTFOR_API_URL") as refused:
+        load_settings(estfor_api_url="https://ada:hidden@api.example", _env_file=None)
+    assert "hidden" not in str(refused.value)
