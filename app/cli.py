@@ -16,12 +16,13 @@ from app.cli_containers import containers_commands
 from app.cli_jobs import beat, worker
 from app.cli_keys import keys_commands
 from app.cli_sync import sync_commands
-from app.config import NO_AUTOMATION, Settings, load_settings, parse_duration
+from app.config import NO_AUTOMATION, Settings, load_settings
 from app.demo import run_demo
 from app.doctor import Finding, Health, examine
 from app.errors import DrawbridgeError, SettingsError
 from app.logs import configure_logging
 from app.main import build_routes, own_routers, run_gateway
+from app.quantities import parse_duration
 from app.remote import RemoteGateway
 from app.runtime import open_runtime
 from app.sandbox.app import create_sandbox

@@ -311,8 +311,8 @@ class Connection(HttpToolsProtocol):
         body = orjson.dumps(problem)
         self.transport.write(
             b"%bcontent-type: application/problem+json\r\ncontent-length: %d\r\n"
-            b"cache-control: no-store\r\n%bconnection: close\r\n\r\n%b"
-            % (STATUS_LINE[status], len(body), fields, body)
+            b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
+            b"%bconnection: close\r\n\r\n%b" % (STATUS_LINE[status], len(body), fields, body)
         )
         # Closed at once, the peer would be told of a reset before it reads why.
         if self.transport.can_write_eof():

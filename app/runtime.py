@@ -108,7 +108,6 @@ async def open_runtime(
     async with AsyncExitStack() as parts:
         metrics = Metrics(worker)
         quotas, trusted = client_rules(settings)
-        operators = OperatorKeys(settings.admin_api_keys, settings.admin_api_keys_file)
         store = open_store(settings)
         parts.push_async_callback(store.aclose)
         if settings.mongodb_uri is None:
@@ -151,7 +150,7 @@ async def open_runtime(
             archive=archive,
             changes_gate=redis_gate,
             quotas=quotas,
-            operators=operators,
+            operators=OperatorKeys(settings.admin_api_keys, settings.admin_api_keys_file),
             trusted=trusted,
             uptime=lambda: time.monotonic() - began,
             stopping=asyncio.Event(),

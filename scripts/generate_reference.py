@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.config import GROUPS, parse_duration, parse_size
+from app.config import GROUPS
+from app.quantities import parse_duration, parse_size
 
 ROOT = Path(__file__).parents[1]
 

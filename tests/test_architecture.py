@@ -33,7 +33,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "cache upstream containers coordination sync sandbox proxy",
         "records logs metrics tracing",
         "kingdom config storage operator_keys",
-        "errors owned_task waiting patience steps json_signs console",
+        "errors owned_task waiting patience quantities steps json_signs console",
     )
 )
 """From the top; a room may import those below its own floor, and nothing beside or above it."""

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from app.config import GROUPS, Settings, load_settings, parse_duration, parse_size
+from app.config import GROUPS, Settings, load_settings
 from app.errors import SettingsError
+from app.quantities import parse_duration, parse_size
 
 
 @pytest.mark.parametrize(

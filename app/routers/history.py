@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from app.cache.conditional import Condition, evaluate
-from app.config import parse_duration
 from app.errors import RequestRefused
+from app.quantities import parse_duration
 from app.records import excerpts
 from app.records.excerpts import Excerpt, Wanted
 from app.records.history import INTERVAL, History

@@ -106,7 +106,7 @@ def problem_response(problem: Problem, scope: Scope) -> Response:
     return Response(
         orjson.dumps(body),
         problem.status,
-        {"cache-control": "no-store", **problem.headers},
+        {"cache-control": "no-store", "x-content-type-options": "nosniff", **problem.headers},
         "application/problem+json",
     )
 
