@@ -370,6 +370,12 @@ def _secret_in(name: str, file: Path) -> str:
     return secret
 
 
+def secrets_of(settings: BaseModel) -> list[str]:
+    """The values of all settings that are secrets."""
+    values = (getattr(settings, name) for name in type(settings).model_fields)
+    return [one.get_secret_value() for one in values if isinstance(one, SecretStr)]
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Read the environment and ``.env``; ``overrides`` (by field name) win.
 
