@@ -53,6 +53,7 @@ check: .venv/.dev ## Lint, types, security, the documentation's build
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app
 	$(BIN)/python scripts/audit_dependencies.py requirements/run.txt
+	$(BIN)/python scripts/scan_secrets.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
 .PHONY: fix

@@ -16,14 +16,16 @@ from app import __version__
 from app.cli_backup import backup, restore
 from app.cli_containers import containers_commands
 from app.cli_jobs import beat, worker
+from app.cli_keys import keys_commands
 from app.cli_sync import sync_commands
-from app.config import NO_AUTOMATION, Settings, load_settings, parse_duration
+from app.config import NO_AUTOMATION, Settings, load_settings
 from app.demo import run_demo
 from app.doctor import Finding, Health, examine
 from app.error_reports import reported_errors
 from app.errors import DrawbridgeError, SettingsError
 from app.logs import configure_logging
 from app.main import build_routes, own_routers, run_gateway
+from app.quantities import parse_duration
 from app.reloading import run_reloading
 from app.remote import RemoteGateway
 from app.runtime import open_runtime
@@ -79,6 +81,7 @@ def build() -> typer.Typer:
     commands.add_typer(cache, name="cache")
     commands.add_typer(containers_commands(), name="containers")
     commands.add_typer(sync_commands(), name="sync")
+    commands.add_typer(keys_commands(), name="keys")
     commands.callback()(_options)
     return commands
 

@@ -8,7 +8,6 @@ Nothing is read at import: ``load_settings`` does it, and every other part is ha
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
@@ -25,74 +23,17 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import SettingsError
+from app.quantities import Deadline, Duration, Pause, Size
 from app.telemetry_settings import TelemetrySettings
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 1024, "MIB": 1024**2}
-_SIZES["GIB"] = 1024**3
-
-
-def parse_duration(text: object) -> float:
-    """Seconds in ``90s``, ``1h30m``, ``250ms``, ``12`` (seconds) or ``forever`` (infinity)."""
-    if isinstance(text, int | float) and not isinstance(text, bool):
-        return float(text)
-    word = str(text).strip().lower()
-    if word == "forever":
-        return math.inf
-    if re.fullmatch(r"\d+(\.\d+)?", word):
-        return float(word)
-    pieces = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", word)
-    if not pieces or "".join(number + unit for number, unit in pieces) != word:
-        raise ValueError(f"{text!r} is not a duration; write 90s, 30m, 2h, 7d or forever")
-    return sum(float(number) * _UNITS[unit] for number, unit in pieces)
-
-
-def parse_size(text: object) -> int:
-    """Bytes in ``128MB``, ``64KiB`` or ``4096``."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        return text
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]*)", str(text).strip())
-    unit = match.group(2).upper() or "B" if match else ""
-    if match is None or unit not in _SIZES:
-        raise ValueError(f"{text!r} is not a size; write 512KB, 128MB or 1GB")
-    return int(float(match.group(1)) * _SIZES[unit])
-
-
-def _positive(value: float) -> float:
-    if not value > 0:
-        raise ValueError("must be more than zero")
-    return value
-
-
-def _finite(value: float) -> float:
-    if math.isinf(value):
-        raise ValueError("must be a bounded time, not forever")
-    return value
 
 
 def _words(value: object) -> object:
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-"""Seconds, zero or more; ``inf`` stands for ever."""
-Deadline = Annotated[
-    float, BeforeValidator(parse_duration), AfterValidator(_positive), AfterValidator(_finite)
-]
-"""Seconds, more than zero and bounded."""
-Pause = Annotated[float, BeforeValidator(parse_duration), Field(ge=0), AfterValidator(_finite)]
-"""Seconds, zero or more and bounded."""
-Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
-"""Bytes, more than zero."""
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 """Several values, separated by commas or spaces."""
 
@@ -115,7 +56,9 @@ class UpstreamSettings(BaseModel):
     @classmethod
     def _is_base_url(cls, value: str) -> str:
         if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
-            raise ValueError(f"{value!r} is not a base URL; write https://api.estfor.com")
+            # One with a password in it is not shown.
+            shown = "this" if "@" in value else repr(value)
+            raise ValueError(f"{shown} is not a base URL; write https://api.estfor.com")
         return value.rstrip("/")
 
 
@@ -128,6 +71,9 @@ class StoreSettings(BaseModel):
     )
     mongodb_uri: SecretStr | None = Field(
         None, description="Set: MongoDB instead of SQLite. mongodb://user:password@host:27017"
+    )
+    mongodb_uri_file: Path | None = Field(
+        None, description="File that holds MONGODB_URI, as compose's secrets are given."
     )
     mongodb_database: str = Field(
         "estfor", pattern=r"^[A-Za-z0-9_-]{1,63}$", description="The database's name."
@@ -251,12 +197,21 @@ class CoordinationSettings(BaseModel):
         None,
         description="Set: shared by several gateways or workers. redis://:password@host:6379/0",
     )
+    redis_url_file: Path | None = Field(
+        None, description="File that holds REDIS_URL, as compose's secrets are given."
+    )
     celery_broker_url: SecretStr | None = Field(
         None,
         description="Set: sync jobs run in workers, which hear of them there. redis://host:6379/1",
     )
+    celery_broker_url_file: Path | None = Field(
+        None, description="File that holds CELERY_BROKER_URL, as compose's secrets are given."
+    )
     celery_result_backend: SecretStr | None = Field(
         None, description="Where what became of jobs is also kept for Celery's own tools."
+    )
+    celery_result_backend_file: Path | None = Field(
+        None, description="File that holds CELERY_RESULT_BACKEND, as compose's secrets are given."
     )
 
     @property
@@ -294,6 +249,9 @@ class FrontSettings(BaseModel):
     admin_api_keys: Words = Field(
         (), description="SHA-256 (hex) of each operator key. None: only loopback may operate."
     )
+    admin_api_keys_file: Path | None = Field(
+        None, description="File of such SHA-256, one a line; read again when it changes."
+    )
     fast_hits: bool = Field(
         True, description="Answer known requests at the protocol, before anything else is done."
     )
@@ -307,6 +265,21 @@ class FrontSettings(BaseModel):
     cors_origins: Words = Field(("*",), description="Origins whose pages may ask. * means all.")
     max_request_body: Size = Field(256_000, description="The largest request body accepted.")
     max_query_length: int = Field(16_384, ge=256, description="The longest query string accepted.")
+    max_request_headers: Size = Field(
+        32_000, description="The largest header fields accepted, all of a request together."
+    )
+    max_connections: int = Field(
+        2000, ge=16, description="Connections of clients at once, in each process; a quarter each."
+    )
+    request_head_timeout: Deadline = Field(
+        10.0, description="How long a client may take to begin a request, and to send its head."
+    )
+    request_body_timeout: Deadline = Field(
+        30.0, description="How long a request's body may stand still before it is complete."
+    )
+    unread_timeout: Deadline = Field(
+        60.0, description="How long a client may take nothing of an answer before it is dropped."
+    )
 
     @field_validator("admin_api_keys")
     @classmethod
@@ -349,27 +322,6 @@ GROUPS: tuple[type[BaseModel], ...] = (
 """The groups, in the order in which the documentation shows them."""
 
 
-class _Files(PydanticBaseSettingsSource):
-    """``NAME_FILE``: a file in which the value stands, as secrets are handed to containers."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        name = f"{field_name}_file".upper()
-        path = os.environ.get(name)
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError([f"{name}: {path} cannot be read: {error}"]) from None
-
-    def __call__(self) -> dict[str, Any]:
-        found = {
-            name: self.get_field_value(field, name)[0]
-            for name, field in self.settings_cls.model_fields.items()
-        }
-        return {name: value for name, value in found.items() if value}
-
-
 class Settings(
     UpstreamSettings,
     StoreSettings,
@@ -388,22 +340,43 @@ class Settings(
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
 
+    @model_validator(mode="before")
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _Files(settings_cls), dotenv_settings
+    def _secrets_from_files(cls, given: Any) -> Any:
+        """``NAME_FILE`` stands for a ``NAME`` that is a secret."""
+        values = dict(given)
+        for name, field in cls.model_fields.items():
+            file = values.get(f"{name}_file")
+            if field.annotation == SecretStr | None and file:
+                if values.get(name):
+                    raise ValueError(f"{name.upper()} and {name.upper()}_FILE: set one of them")
+                values[name] = _secret_in(f"{name.upper()}_FILE", Path(file))
+        return values
 
     @model_validator(mode="after")
     def _freshness_is_ordered(self) -> Settings:
         if self.cache_ttl_instant > self.cache_ttl_static:
             raise ValueError("CACHE_TTL_INSTANT is longer than CACHE_TTL_STATIC")
         return self
+
+
+def _secret_in(name: str, file: Path) -> str:
+    """What ``file`` holds. Raises ``ValueError``, which does not tell it."""
+    try:
+        secret = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"{name}: {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{name}: {file} is no text") from None
+    if not secret:
+        raise ValueError(f"{name}: {file} is empty")
+    return secret
+
+
+def secrets_of(settings: BaseModel) -> list[str]:
+    """The values of all settings that are secrets."""
+    values = (getattr(settings, name) for name in type(settings).model_fields)
+    return [one.get_secret_value() for one in values if isinstance(one, SecretStr)]
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -20,8 +20,9 @@ from app.config import Settings
 from app.containers.engine import Engine
 from app.containers.fleet import Fleet
 from app.containers.policy import FleetPolicy
-from app.errors import DrawbridgeError, StoreError, UpstreamError
+from app.errors import DrawbridgeError, SettingsError, StoreError, UpstreamError
 from app.kingdom.catalogue import Catalogue
+from app.operator_keys import read_keys
 from app.records.schema import MIGRATIONS
 from app.storage.sqlite_connections import newer, schema_of
 from app.tracing import opening
@@ -49,6 +50,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Check the parts that ``settings`` name, one after the other; changes nothing."""
     yield Finding("settings", Health.WELL, "every setting makes sense")
     yield _data_folder(settings)
+    yield _operators(settings)
     yield await _upstream(settings)
     async with AsyncExitStack() as parts:
         looking = FleetPolicy.from_settings(
@@ -77,6 +79,18 @@ def _data_folder(settings: Settings) -> Finding:
         found = f"{folder}: only {free // 1_000_000} MB free"
         return Finding("data folder", Health.LIMITED, found)
     return Finding("data folder", Health.WELL, f"{folder}: {free // 1_000_000} MB free")
+
+
+def _operators(settings: Settings) -> Finding:
+    in_file: tuple[str, ...] = ()
+    if settings.admin_api_keys_file is not None:
+        try:
+            in_file = read_keys(settings.admin_api_keys_file)
+        except SettingsError as error:
+            return Finding("operators", Health.BROKEN, str(error))
+    count = len({*settings.admin_api_keys, *in_file})
+    found = f"keys: {count}" if count else "no keys: only who is on this machine may operate"
+    return Finding("operators", Health.WELL, found)
 
 
 async def _upstream(settings: Settings) -> Finding:

@@ -7,7 +7,7 @@ connection in that state, ``Hits.answer`` is asked about it as the layer asks it
 is written at once. Nothing is decided here: what may be given, in which encoding, to whom and how
 often is its business each time, and whatever is unusual goes the ordinary way.
 
-This is the one file that knows the inside of uvicorn's protocol; ``fast_protocol`` gives nothing
+What is known here of uvicorn's inside stands in ``connections``; ``fast_protocol`` gives nothing
 where that is not as it was made for. Why this is correct:
 docs/decisions/0012-hits-at-the-protocol.md.
 """
@@ -20,55 +20,21 @@ import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
-import structlog
-import uvicorn
 from starlette.types import Scope
 
 from app.cache.fields import Fields
 from app.cause import new_id
+from app.connections import Clients, Connection, fits
 from app.middleware.client_address import Networks, client_of
 from app.middleware.hits import LEARN, Asked, Hits
 from app.serving import MakeProtocol
 
 try:
-    from uvicorn.protocols.http.httptools_impl import (
-        STATUS_LINE,
-        HttpToolsProtocol,
-        RequestResponseCycle,
-    )
+    from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 except ImportError:
-    # Another uvicorn, with which nothing of this is used: ``misfit`` sees it.
-    STATUS_LINE, HttpToolsProtocol = {}, asyncio.Protocol  # type: ignore[assignment, misc]
+    # Another uvicorn, with which nothing of this is used: ``fits`` sees it.
+    STATUS_LINE = {}
 
-_log = structlog.get_logger(__name__)
-MADE_FOR = ("0.54.",)
-"""What uvicorn's versions begin with of which the inside was looked at."""
-_METHODS = frozenset(
-    [
-        "connection_made",
-        "data_received",
-        "on_message_begin",
-        "on_message_complete",
-        "timeout_keep_alive_handler",
-    ]
-)
-_STATE = frozenset(
-    [
-        "client",
-        "config",
-        "cycle",
-        "flow",
-        "limit_concurrency",
-        "loop",
-        "parser",
-        "pipeline",
-        "server_state",
-        "timeout_keep_alive",
-        "timeout_keep_alive_task",
-        "transport",
-    ]
-)
-"""What is used of the class, and of what its constructor sets."""
 LONGEST = 4096
 """Bytes; longer requests are not remembered."""
 _MOST, _MOST_BYTES = 4096, 2_000_000
@@ -124,11 +90,11 @@ class Memo:
         return self._lines
 
 
-class FastHits(HttpToolsProtocol):
-    """uvicorn's own protocol, which it is for everything that ``memo`` does not know."""
+class FastHits(Connection):
+    """A connection like others for everything that ``memo`` does not know."""
 
-    def __init__(self, memo: Memo, trusted: Networks, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, memo: Memo, trusted: Networks, clients: Clients, **given: Any) -> None:
+        super().__init__(clients, **given)
         self._memo = memo
         self._trusted = trusted
         self._client = ""
@@ -141,6 +107,7 @@ class FastHits(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._ordinary = self._ordinary or self._refused
         self._client = self._client_of([])
 
     def data_received(self, data: bytes) -> None:
@@ -239,22 +206,12 @@ class FastHits(HttpToolsProtocol):
         return client_of(self.client[0] if self.client else None, forwarded, self._trusted)
 
 
-def fast_protocol(trusted: Networks, memo: Memo | None = None) -> MakeProtocol | None:
-    """What to hand to ``serve`` so that hits are answered at the protocol; ``None``, with a line
-    in the log, if this uvicorn is not one that it was made for.
+def fast_protocol(
+    trusted: Networks, clients: Clients, memo: Memo | None = None
+) -> MakeProtocol | None:
+    """What to hand to ``serve`` so that hits are answered at the protocol, to ``clients``; ``None``
+    if this uvicorn is not one that it was made for.
     """
-    reason = misfit(uvicorn.__version__, HttpToolsProtocol)
-    if reason is not None:
-        _log.warning("hits go the ordinary way", reason=reason)
+    if not fits():
         return None
-    return functools.partial(FastHits, Memo() if memo is None else memo, trusted)
-
-
-def misfit(version: str, protocol: type) -> str | None:
-    """Why hits cannot be answered at this ``protocol`` of uvicorn's ``version``, if they cannot."""
-    if not version.startswith(MADE_FOR):
-        return f"uvicorn {version} is none that it was tried with"
-    made = vars(protocol).get("__init__")
-    known = {*vars(protocol), *(made.__code__.co_names if made else ())}
-    lacking = sorted((_METHODS | _STATE) - known)
-    return f"uvicorn {version} has no {', '.join(lacking)}" if lacking else None
+    return functools.partial(FastHits, Memo() if memo is None else memo, trusted, clients)

@@ -11,7 +11,8 @@ import orjson
 import structlog
 
 from app.cause import ids
-from app.config import LogSettings
+from app.config import LogSettings, secrets_of
+from app.masking import Masking
 
 _NOISY = (
     "uvicorn", "uvicorn.error", "uvicorn.access", "pymongo", "docker", "urllib3", "celery", "kombu",
@@ -34,7 +35,8 @@ def configure_logging(settings: LogSettings) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    final: list[Any] = (
+    masking = Masking(secrets_of(settings))
+    rendered: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
         if as_json
         else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
@@ -48,6 +50,9 @@ def configure_logging(settings: LogSettings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    # The last thing that is done: what a library or a server repeats of what it was told, and a
+    # traceback with it, is out of our hands until then.
+    final = [*rendered, lambda _, __, line: masking(line)]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

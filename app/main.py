@@ -15,10 +15,11 @@ from app import __version__
 from app.cache.questions import Questions
 from app.cache.response_cache import Answers
 from app.config import Settings
+from app.connections import Clients, connections_of, make_room
 from app.fast_hits import fast_protocol
 from app.kingdom.catalogue import Catalogue
 from app.metrics import WorkerPlace
-from app.middleware.client_address import CLIENT, ClientAddress
+from app.middleware.client_address import CLIENT, ClientAddress, peer_of
 from app.middleware.container_gate import ContainerGate
 from app.middleware.container_routes import ContainerRoutes
 from app.middleware.hits import Hits
@@ -27,6 +28,7 @@ from app.middleware.observe import ROUTE, Observe
 from app.middleware.page_policy import PagePolicy
 from app.middleware.rate_limit import RateLimit
 from app.middleware.request_id import RequestId
+from app.patience import Patience
 from app.routers import openapi, problems
 from app.routers.automation import automation_routes
 from app.routers.cache import cache_routes
@@ -67,13 +69,32 @@ async def run_gateway(
     ``worker``: which one this is, where several serve together. Raises ``SettingsError`` or
     ``StoreError`` when the gateway could not work at all.
     """
-    async with open_runtime(settings, worker=worker) as runtime:
+    async with open_runtime(settings, worker=worker) as runtime, clients_of(runtime) as clients:
         # Hits at the protocol leave no spans: where requests are traced, all go the whole way.
-        fast = settings.fast_hits and runtime.tracing is None
-        protocol = fast_protocol(runtime.trusted) if fast else None
+        if settings.fast_hits and runtime.tracing is None:
+            protocol = fast_protocol(runtime.trusted, clients)
+        else:
+            protocol = connections_of(clients)
         app = create_app(runtime)
         stop = runtime.stopping.set
         return await serve(listening, app, on_ready, protocol=protocol, on_stop=stop)
+
+
+def clients_of(runtime: Runtime) -> Clients:
+    """The connections that may be made to this gateway."""
+    settings = runtime.settings
+    return Clients(
+        make_room(settings.max_connections),
+        Patience(
+            head=settings.request_head_timeout,
+            body=settings.request_body_timeout,
+            reading=settings.unread_timeout,
+        ),
+        runtime.metrics,
+        lambda peer: peer_of(peer, runtime.trusted),
+        # What comes whole is judged by itself; this is for what does not end.
+        largest_head=settings.max_query_length + settings.max_request_headers,
+    )
 
 
 def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
@@ -98,7 +119,10 @@ def create_app(runtime: Runtime, *, fast_hits: bool = True) -> ASGIApp:
     if runtime.quotas is not None:
         app = limit = RateLimit(app, runtime.quotas, unlimited=_UNLIMITED)
     app = RequestLimits(
-        app, max_query=settings.max_query_length, max_body=settings.max_request_body
+        app,
+        max_query=settings.max_query_length,
+        max_headers=settings.max_request_headers,
+        max_body=settings.max_request_body,
     )
     app = problems.Problems(app)
     app = CORSMiddleware(

@@ -134,7 +134,9 @@ class Metrics:
         self._changes = self._counter(
             "drawbridge_changes", "Changes told, by the collection.", "kind"
         )
-
+        self._dropped = self._counter(
+            "drawbridge_connections_dropped", "Connections refused or given up.", "reason"
+        )
         # Looking a child up by its labels costs more than counting; there are few of them.
         self._request_counter = cache(self._requests.labels)
         self._request_timer = cache(self._request_seconds.labels)
@@ -231,6 +233,10 @@ class Metrics:
     def published(self, kind: str, count: int) -> None:
         """Changes of a collection were told (the publisher's observer)."""
         self._changes.labels(kind).inc(count)
+
+    def dropped(self, reason: str) -> None:
+        """A connection was refused or given up (the clients' observer)."""
+        self._dropped.labels(reason).inc()
 
     def observe_states(self, collect: Callable[[], Iterable[Metric]]) -> None:
         """Have ``collect`` called at every scrape, for what is a state and not an event."""

@@ -47,6 +47,7 @@ from app.membership import Membership, purge_everywhere
 from app.metrics import Metrics, WorkerPlace
 from app.middleware.client_address import Networks, parse_networks
 from app.middleware.quota import ClientQuotas, parse_limits
+from app.operator_keys import OperatorKeys
 from app.proxy.forward import Forwarder
 from app.shared_states import SharedStates
 from app.state_gauges import TOGETHER, StateGauges
@@ -91,6 +92,8 @@ class Runtime:
     """The way to the log of changes, which may live in a Redis that sleeps."""
     quotas: ClientQuotas | None
     """What each client may ask for; ``None``: as much as it likes."""
+    operators: OperatorKeys
+    """Who may operate."""
     trusted: Networks
     """The proxies that are believed when they say who the client is."""
     uptime: Callable[[], float]
@@ -160,6 +163,7 @@ async def open_runtime(
             archive=archive,
             changes_gate=redis_gate,
             quotas=quotas,
+            operators=OperatorKeys(settings.admin_api_keys, settings.admin_api_keys_file),
             trusted=trusted,
             uptime=lambda: time.monotonic() - began,
             stopping=asyncio.Event(),

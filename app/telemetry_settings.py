@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
@@ -17,6 +18,9 @@ class TelemetrySettings(BaseModel):
     )
     sentry_dsn: SecretStr | None = Field(
         None, description="Set: errors are reported. The project's DSN: https://key@host/project"
+    )
+    sentry_dsn_file: Path | None = Field(
+        None, description="A file with it instead, so that it is in no environment."
     )
 
     @field_validator("otel_exporter_otlp_endpoint")

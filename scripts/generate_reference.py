@@ -20,7 +20,8 @@ from reference_pages.commands import render_commands
 from reference_pages.problems import render_problems
 
 from app.cli import describe
-from app.config import GROUPS, parse_duration, parse_size
+from app.config import GROUPS
+from app.quantities import parse_duration, parse_size
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.config import load_settings
 from app.fast_hits import FastHits, Known, Memo
-from app.main import create_app
+from app.main import clients_of, create_app
 from app.runtime import Runtime, open_runtime
 from app.serving import beside, bind
 from tests.gateways import Told, upstream_of
@@ -80,8 +80,10 @@ async def doors(folder: Path, memo: Watched | None = None, **settings: Any) -> A
             fast, ordinary = (door.getsockname()[1] for door in (one, other))
             made = Doors(fast, ordinary, runtime, known, told)
 
+            clients = clients_of(runtime)
+
             def protocol(**given: Any) -> FastHits:
-                connection = FastHits(known, runtime.trusted, **given)
+                connection = FastHits(known, runtime.trusted, clients, **given)
                 connection.timeout_keep_alive = made.keep_alive
                 made.protocols.append(connection)
                 return connection

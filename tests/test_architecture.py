@@ -18,24 +18,24 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-FLOORS: tuple[frozenset[str], ...] = tuple(
-    frozenset(floor.split())
-    for floor in (
-        "__main__",
-        "cli",
-        "demo doctor workers reloading cli_backup cli_containers cli_jobs cli_sync",
-        "main tasks beat",
-        "routers",
-        "runtime fast_hits jobs",
-        "middleware workforce archive answering",
-        "upkeep job_queue dispatch backup",
-        "serving remote terminal sync_progress state_gauges shared_states membership tracing",
-        "cache upstream containers coordination sync sandbox proxy",
-        "records logs metrics error_reports",
-        "kingdom config storage",
-        "errors owned_task waiting steps json_signs cause redaction telemetry_settings console",
-    )
-)
+_PICTURE = """
+__main__;
+cli;
+cli_backup cli_containers cli_jobs cli_keys cli_sync demo doctor reloading workers;
+beat main tasks;
+routers;
+fast_hits jobs runtime;
+answering archive middleware workforce;
+backup dispatch job_queue upkeep;
+connections membership remote serving shared_states state_gauges sync_progress terminal
+tracing;
+cache containers coordination proxy sandbox sync upstream;
+error_reports logs metrics records;
+config kingdom operator_keys storage;
+cause console errors json_signs masking owned_task patience quantities redaction steps
+telemetry_settings waiting
+"""
+FLOORS = tuple(frozenset(floor.split()) for floor in _PICTURE.split(";"))
 """From the top; a room may import those below its own floor, and nothing beside or above it."""
 
 EDGES = {
@@ -70,11 +70,17 @@ EDGES = {
         "app/cli_containers.py",
         "app/cli_sync.py",
         "app/cli_jobs.py",
+        "app/cli_keys.py",
         "app/terminal.py",
     ),
-    # The fast way is a subclass of uvicorn's protocol: nobody else knows the inside of that. And it
-    # knows how to start a process anew when its code changes.
-    "uvicorn": ("app/serving.py", "app/fast_hits.py", "app/reloading.py"),
+    # Connections are uvicorn's protocol extended, twice: nobody else knows the inside of that. And
+    # it knows how to start a process anew when its code changes.
+    "uvicorn": (
+        "app/serving.py",
+        "app/connections.py",
+        "app/fast_hits.py",
+        "app/reloading.py",
+    ),
 }
 """Where the world outside is met: each library in one file, so that it can be replaced there."""
 
@@ -116,6 +122,8 @@ PURE = (
     "app/upstream/plausible.py",
     "app/upstream/exchange.py",
     "app/middleware/quota.py",
+    "app/masking.py",
+    "app/patience.py",
     "app/containers/spec.py",
     "app/containers/events.py",
     "app/containers/lifecycle.py",

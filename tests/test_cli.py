@@ -172,6 +172,7 @@ def test_the_doctor_says_what_is_broken(tmp_path: Path) -> None:
     assert found == {
         "settings": "well",
         "data folder": "well",
+        "operators": "well",
         "upstream": "well",
         "engine": "limited",
         "store": "well",

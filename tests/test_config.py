@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from app.config import GROUPS, Settings, load_settings, parse_duration, parse_size
+from app.config import GROUPS, Settings, load_settings
 from app.errors import SettingsError
+from app.quantities import parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -139,19 +141,45 @@ def test_the_example_file_names_every_setting() -> None:
     assert {name.upper() for name in Settings.model_fields} <= named
 
 
-def test_a_secret_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    secret = tmp_path / "mongodb_uri"
-    secret.write_text("mongodb://me:secret@db:27017\n", encoding="utf-8")
-    monkeypatch.setenv("MONGODB_URI_FILE", str(secret))
-    uri = load_settings().mongodb_uri
-    assert uri is not None
-    assert uri.get_secret_value() == "mongodb://me:secret@db:27017"
+SECRETS = ("mongodb_uri", "redis_url", "celery_broker_url", "celery_result_backend")
 
 
-def test_a_file_that_cannot_be_read_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_stand_in_a_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "none"))
-    with pytest.raises(SettingsError) as refused:
-        load_settings()
-    assert "REDIS_URL_FILE" in refused.value.problems[0]
+    file = tmp_path / "secret"
+    scheme = "mongodb" if name.startswith("mongodb") else "redis"
+    file.write_text(f"{scheme}://:hidden@host:1\n")
+    monkeypatch.setenv(f"{name.upper()}_FILE", str(file))
+    found = getattr(load_settings(_env_file=None), name)
+    assert found.get_secret_value() == f"{scheme}://:hidden@host:1"
+    monkeypatch.setenv(name.upper(), f"{scheme}://other")
+    with pytest.raises(SettingsError, match=f"{name.upper()}_FILE: set one of them"):
+        load_settings(_env_file=None)
+
+
+def test_every_secret_may_stand_in_a_file() -> None:
+    for name, setting in Settings.model_fields.items():
+        assert setting.annotation != SecretStr | None or f"{name}_file" in Settings.model_fields
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file"), (b"", "is empty"), (b"\xff\xfe", "is no text"), (b"hidden", "must")],
+)
+def test_a_file_without_a_secret_is_named_and_what_is_in_it_is_not(
+    content: bytes | None, reason: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=rf"^REDIS_URL.*{reason}") as refused:
+        load_settings(redis_url_file=file, _env_file=None)
+    assert "hidden" not in str(refused.value)
+
+
+def test_a_password_in_the_upstreams_url_is_refused_without_showing_it() -> None:
+    with pytest.raises(SettingsError, match="ESTFOR_API_URL") as refused:
+        load_settings(estfor_api_url="https://ada:hidden@api.example", _env_file=None)
+    assert "hidden" not in str(refused.value)

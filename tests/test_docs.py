@@ -39,12 +39,19 @@ def test_every_metric_is_explained() -> None:
 
 
 def test_every_path_of_ours_is_explained() -> None:
-    text = page("reference/http.md").replace("NAME", "{name}")
+    text = page("reference/http.md").replace("NAME", "{name}").replace("JOB", "{job}")
     for router in sorted((ROOT / "app" / "routers").glob("*.py")):
         source = router.read_text(encoding="utf-8")
-        prefix = next(iter(re.findall(r'APIRouter\(prefix="([^"]+)"', source)), "")
-        for path in re.findall(r'@router\.[a-z]+\("([^"]+)"', source):
+        prefix = next(iter(re.findall(r'APIRouter\(\s*prefix="([^"]+)"', source)), "")
+        for path in re.findall(r'@router\.[a-z]+\(\s*"([^"]+)"', source):
             assert f"{prefix}{path}" in text, f"{router.name}: {prefix}{path}"
+
+
+def test_the_threat_model_lists_the_calls_that_the_engine_is_asked() -> None:
+    call = re.compile(r"^(?:\| `|    )((?:GET|POST) /\S+?)`?(?: \||$)", re.MULTILINE)
+    table = page("concepts/containers.md").partition("## What the engine is asked")[2]
+    listed = call.findall((ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert listed == call.findall(table.partition("\n## ")[0])
 
 
 def test_the_stream_of_changes_is_called_as_the_page_says() -> None:

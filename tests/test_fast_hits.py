@@ -16,12 +16,13 @@ import uvicorn
 from starlette.types import Receive, Send
 from starlette.types import Scope as ConnectionScope
 from starlette.websockets import WebSocket
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.asyncio.client import connect
 
 from app.cache.purges import Purge, Scope
-from app.fast_hits import LONGEST, MADE_FOR, FastHits, Memo, fast_protocol, misfit
+from app.connections import Clients
+from app.fast_hits import LONGEST, Memo, fast_protocol
+from app.metrics import Metrics
+from app.patience import Patience
 from app.serving import address, beside, bind
 from tests.fast_gateways import BODY, Doors, Watched, doors, request
 from tests.gateways import Told
@@ -29,6 +30,10 @@ from tests.raw_http import Connection, connected
 from tests.waiting import until
 
 PLAIN = request()
+
+
+def clients() -> Clients:
+    return Clients(100, Patience(), Metrics())
 
 
 @pytest.fixture
@@ -272,35 +277,20 @@ async def test_without_a_memory_of_requests_uvicorn_is_as_it_was() -> None:
         await send({"type": "http.response.body"})
 
     memo = Watched()
-    protocol = fast_protocol((), memo)
+    protocol = fast_protocol((), clients(), memo)
     async with beside(listening, app, protocol), connected(listening.getsockname()[1]) as one:
         for _ in range(3):
             assert (await one.ask(PLAIN)).status == 204
     assert len(memo) == 0
 
 
-def test_this_uvicorn_is_one_that_the_fast_way_was_made_for() -> None:
-    """Fails with a newer one: look at what changed in its ``httptools_impl.py``, run
-    ``test_fast_hits_same.py`` in its long form, and only then add the version to ``MADE_FOR``.
-    """
-    assert misfit(uvicorn.__version__, HttpToolsProtocol) is None
-    assert issubclass(FastHits, HttpToolsProtocol)
-
-
 def test_another_uvicorn_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn, "__version__", "1.2.3")
     with structlog.testing.capture_logs() as lines:
-        assert fast_protocol(()) is None
+        assert fast_protocol((), clients()) is None
     [line] = lines
     assert line["log_level"] == "warning"
     assert "1.2.3" in line["reason"]
-
-
-def test_what_another_protocol_lacks_is_named() -> None:
-    assert misfit(f"{MADE_FOR[0]}9", asyncio.Protocol) is not None
-    reason = misfit(f"{MADE_FOR[0]}9", H11Protocol)
-    assert reason is not None
-    assert "on_message_begin" in reason
 
 
 async def test_a_websocket_is_carried_as_without_it() -> None:
@@ -312,6 +302,6 @@ async def test_a_websocket_is_carried_as_without_it() -> None:
 
     listening = bind("127.0.0.1", 0)
     url = address(listening).replace("http", "ws", 1)
-    async with beside(listening, echo, fast_protocol(())), connect(url) as client:
+    async with beside(listening, echo, fast_protocol((), clients())), connect(url) as client:
         await client.send("hello")
         assert await client.recv() == "hello"

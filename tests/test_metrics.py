@@ -135,6 +135,7 @@ def test_several_workers_tell_the_same_families_as_one(folder: Path) -> None:
         metrics.slept("mongodb", "idle")
         metrics.sync_ended("players", "good", 1)
         metrics.published("players", 1)
+        metrics.dropped("full")
         lines = metrics.render().decode().splitlines()
         return {line for line in lines if line.startswith("#") and "_created" not in line}
 

@@ -46,7 +46,11 @@ def describe_body(entry: Entry, encoding: Encoding | None, size: int) -> Fields:
     fields = [
         (b"content-type", entry.content_type.encode("latin-1")),
         (b"content-length", b"%d" % size),
+        (b"x-content-type-options", b"nosniff"),
     ]
+    if "json" not in entry.content_type:
+        # Were it a page, it would be one of this origin, where operators have theirs.
+        fields.append((b"content-security-policy", b"default-src 'none'; sandbox"))
     if encoding is not None:
         fields.append((b"content-encoding", encoding.value.encode()))
     return fields

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar, cast
 
-from app.config import parse_duration
 from app.containers.hours import Hours, parse_hours
 from app.containers.veto import (
     NO_VETOES,
@@ -22,6 +21,7 @@ from app.containers.veto import (
     parse_veto_net,
     parse_veto_url,
 )
+from app.quantities import parse_duration
 
 T = TypeVar("T")
 

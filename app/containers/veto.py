@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from app.config import parse_size
+from app.quantities import parse_size
 
 SHORTEST_LOOK = 0.5
 """Seconds between two samples: the engine itself counts once a second, more or less."""

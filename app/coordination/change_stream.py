@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from app.coordination.link import FAILURES, RedisLink
+from app.coordination.link import FAILURES, RedisLink, reason_of
 from app.coordination.patience import in_time
 from app.errors import ContainerError, StoreError, StoreUnavailable
 from app.records.change import KEEP, Change, CursorGone, Happened, Told
@@ -157,7 +157,7 @@ class RedisChangeLog:
         try:
             return await in_time(ask, self._patience)
         except FAILURES as error:
-            reason = str(error) or f"no answer within {self._patience:g} s"
+            reason = reason_of(error, self._patience)
             raise StoreUnavailable(f"the changes in redis: {reason}") from error
 
     def _unpacked(self, packed: bytes) -> list[tuple[str, list[str]]]:

@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio import Redis, from_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from app.coordination.patience import in_time
@@ -85,6 +85,13 @@ def connect(url: str) -> Redis:
     )
 
 
+def reason_of(error: BaseException, seconds: float = PATIENCE) -> str:
+    """Why Redis did not answer within ``seconds``; never what it was told as a password."""
+    if isinstance(error, AuthenticationError):
+        return "it does not take our name and password"
+    return str(error) or f"no answer within {seconds:g} s"
+
+
 class Away(Exception):
     """Raised when Redis cannot be asked now; each process works by itself then."""
 
@@ -118,8 +125,8 @@ class RedisLink:
             try:
                 answer = await in_time(ask, PATIENCE)
             except FAILURES as error:
-                self._note_away(str(error) or f"no answer within {PATIENCE:g} s")
-                raise Away(str(error)) from None
+                self._note_away(reason_of(error))
+                raise Away(reason_of(error)) from None
         self._note_back()
         return answer
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from app.coordination.link import FAILURES, RedisLink
+from app.coordination.link import FAILURES, RedisLink, reason_of
 from app.coordination.patience import in_time
 from app.owned_task import OwnsTask
 
@@ -48,7 +48,7 @@ class News(OwnsTask):
             try:
                 await self._listen()
             except FAILURES as error:
-                _log.debug("not listening to other processes", reason=str(error))
+                _log.debug("not listening to other processes", reason=reason_of(error))
             self.listening = False
             await asyncio.sleep(PAUSE)
 

@@ -68,6 +68,14 @@ def client_of(peer: str | None, headers: Iterable[tuple[bytes, bytes]], trusted:
     return named.pop() if len(named) == 1 else nearest.name
 
 
+def peer_of(peer: str, trusted: Networks) -> str | None:
+    """What the other end of a connection is known by; ``None`` if it is a ``trusted`` proxy."""
+    hop = _parse(peer)
+    if hop is None:
+        return peer or _UNKNOWN
+    return None if _is_trusted(hop, trusted) else hop.name
+
+
 def _nearest_stranger(peer: _Hop, hops: Iterable[str], trusted: Networks) -> _Hop:
     """The first of ``hops``, nearest first, that is not trusted; before one that makes no sense,
     or when all are trusted, the last that was.

@@ -8,15 +8,17 @@ from app.errors import RequestRefused
 
 
 class RequestLimits:
-    """Bounds the query string (414) and the body (413), declared or not; raises ``RequestRefused``.
+    """Bounds the query string (414), the header fields (431) and the body (413), declared or not.
+    Raises ``RequestRefused``.
 
     What came of a body that is refused is thrown away, and the connection is closed: nothing of
     it is kept.
     """
 
-    def __init__(self, app: ASGIApp, *, max_query: int, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_query: int, max_headers: int, max_body: int) -> None:
         self._app = app
         self._max_query = max_query
+        self._max_headers = max_headers
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -27,6 +29,9 @@ class RequestLimits:
             raise RequestRefused(
                 414, "URL too long", f"A URL may have {self._max_query} characters; ask in parts."
             )
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._max_headers:
+            detail = f"Header fields may have {self._max_headers} bytes; send fewer cookies."
+            raise RequestRefused(431, "Header fields too large", detail, {"connection": "close"})
         for name, value in scope["headers"]:
             if name == b"content-length" and int(value) > self._max_body:
                 raise self._too_large()

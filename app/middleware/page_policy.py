@@ -20,7 +20,8 @@ _POLICY = "; ".join(
 
 
 class PagePolicy:
-    """Adds a ``Content-Security-Policy`` and its companions to answers that are HTML.
+    """Adds a ``Content-Security-Policy`` and its companions to answers that are HTML, and to all
+    that they are what they say they are.
 
     A page that brings a policy of its own keeps it.
     """
@@ -32,9 +33,9 @@ class PagePolicy:
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                headers["x-content-type-options"] = "nosniff"
                 if headers.get("content-type", "").startswith("text/html"):
                     headers.setdefault("content-security-policy", _POLICY)
-                    headers["x-content-type-options"] = "nosniff"
                     headers["referrer-policy"] = "no-referrer"
             await send(message)
 

@@ -24,7 +24,8 @@ class Target(NamedTuple):
 
     def url(self, scope: Scope, scheme: str) -> URL:
         """The URL of the request in ``scope`` there: path and query byte for byte."""
-        path = scope["raw_path"].decode("latin-1")
+        # Whatever stands for a path, it begins after the address and is never a part of it.
+        path = "/" + scope["raw_path"].decode("latin-1").removeprefix("/")
         query = scope["query_string"].decode("latin-1")
         host = f"[{self.host}]" if ":" in self.host else self.host
         asked = f"{path}?{query}" if query else path

@@ -10,8 +10,16 @@ from fastapi import APIRouter, Depends
 from starlette.responses import StreamingResponse
 
 from app.containers.fleet import Fleet
-from app.routers.event_stream import EventStreams, Pieces, StreamRules, dropped, event
-from app.routers.operators import operators_only
+from app.routers.event_stream import (
+    EventStreams,
+    Pieces,
+    SseResponse,
+    StreamRules,
+    dropped,
+    event,
+)
+from app.routers.operators import REFUSALS, operators_only
+from app.routers.problems import refusals
 from app.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -21,8 +29,10 @@ if TYPE_CHECKING:
 def automation_routes(runtime: Runtime) -> APIRouter:
     """``/automation/…``, for operators only."""
     # It is asked once for each request, however often it is named.
-    operator = Depends(operators_only(runtime.settings.admin_api_keys))
-    router = APIRouter(prefix="/automation", tags=["Operators"], dependencies=[operator])
+    operator = Depends(operators_only(runtime.operators))
+    router = APIRouter(
+        prefix="/automation", tags=["Operators"], dependencies=[operator], responses=REFUSALS
+    )
     fleet = runtime.fleet
     streams = EventStreams(runtime.stopping, StreamRules())
 
@@ -30,16 +40,24 @@ def automation_routes(runtime: Runtime) -> APIRouter:
     async def containers() -> dict[str, Any]:
         return {"containers": [asdict(view) for view in fleet.views()]}
 
-    @router.get("/containers/{name}", summary="One container")
+    @router.get("/containers/{name}", summary="One container", responses=refusals(404))
     async def container(name: str) -> dict[str, Any]:
         return asdict(fleet.view(name))
 
-    @router.post("/containers/{name}/wake", summary="Wake it and wait until it is ready")
+    @router.post(
+        "/containers/{name}/wake",
+        summary="Wake it and wait until it is ready",
+        responses=refusals(404, 504),
+    )
     async def wake(name: str, who: str = operator) -> dict[str, Any]:
         await fleet.ready(name, runtime.settings.container_startup_timeout, who)
         return asdict(fleet.view(name))
 
-    @router.post("/containers/{name}/sleep", summary="Put it to sleep, unless it is in use")
+    @router.post(
+        "/containers/{name}/sleep",
+        summary="Put it to sleep, unless it is in use",
+        responses=refusals(404, 409),
+    )
     async def sleep(name: str, who: str = operator) -> dict[str, Any]:
         await fleet.sleep(name, who)
         return asdict(fleet.view(name))
@@ -52,7 +70,11 @@ def automation_routes(runtime: Runtime) -> APIRouter:
     async def report() -> dict[str, Any]:
         return await runtime.books.report()
 
-    @router.get("/events", summary="Changes of state as they happen (SSE)")
+    @router.get(
+        "/events",
+        summary="Changes of state as they happen (SSE)",
+        response_class=SseResponse,
+    )
     async def events() -> StreamingResponse:
         return streams.of(_happenings(fleet))
 

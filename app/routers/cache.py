@@ -15,7 +15,7 @@ from app.cache.response_cache import ResponseCache
 from app.errors import ContainerError, RequestRefused, StoreError, UpstreamError
 from app.kingdom.catalogue import Catalogue
 from app.kingdom.operation import Freshness
-from app.routers.operators import operators_only
+from app.routers.operators import REFUSALS, operators_only
 from app.runtime import Runtime
 
 MOST_WARMED = 500
@@ -56,8 +56,10 @@ class WarmRequest(BaseModel):
 
 def cache_routes(runtime: Runtime) -> APIRouter:
     """``/cache/…``, for operators only."""
-    allowed = Depends(operators_only(runtime.settings.admin_api_keys))
-    router = APIRouter(prefix="/cache", tags=["Operators"], dependencies=[allowed])
+    allowed = Depends(operators_only(runtime.operators))
+    router = APIRouter(
+        prefix="/cache", tags=["Operators"], dependencies=[allowed], responses=REFUSALS
+    )
 
     @router.post("/purge", summary="Forget answers: one, some or all")
     async def purge(wanted: PurgeRequest) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from app.kingdom.collections import COLLECTIONS
 from app.records.change import Change, ChangeLog, CursorGone, Told
 from app.records.change_text import told_json
 from app.records.tail import Line, Tail
-from app.routers.event_stream import EventStreams, Pieces, StreamRules, dropped, event
+from app.routers.event_stream import EventStreams, Pieces, SseResponse, StreamRules, dropped, event
+from app.routers.problems import refusals
 from app.runtime import Runtime
 
 CHANGE_PATHS = ("/v1/changes",)
@@ -76,7 +77,11 @@ def changes_routes(runtime: Runtime, rules: StreamRules | None = None) -> APIRou
     log, tail = runtime.archive.changes, Tail(runtime.archive.changes, _event)
     streams = EventStreams(runtime.stopping, rules or StreamRules())
 
-    @router.get("/changes", summary="What was added, changed and removed, page by page")
+    @router.get(
+        "/changes",
+        summary="What was added, changed and removed, page by page",
+        responses=refusals(410, 504),
+    )
     async def changes(asked: Annotated[AskedPage, Query()]) -> Response:
         after = await _cursor(log, asked.after or _OLDEST)
         found, cursor, more = await _page(log, after, asked)
@@ -85,7 +90,12 @@ def changes_routes(runtime: Runtime, rules: StreamRules | None = None) -> APIRou
         body = b'{"changes":[' + told + b"]," + end[1:]
         return Response(body, headers={"cache-control": "no-store"}, media_type="application/json")
 
-    @router.get("/changes/stream", summary="The same as it happens (SSE)")
+    @router.get(
+        "/changes/stream",
+        summary="The same as it happens (SSE)",
+        response_class=SseResponse,
+        responses=refusals(410, 504),
+    )
     async def stream(
         asked: Annotated[Asked, Query()],
         last_event_id: Annotated[str | None, Header(max_length=_LONGEST)] = None,

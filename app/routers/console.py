@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from app.console.files import PAGE, PageFile, page_files
 from app.routers.health import glance
-from app.routers.operators import operators_only
+from app.routers.operators import REFUSALS, operators_only
 from app.routers.sync import describe
 from app.runtime import Runtime
 
@@ -44,11 +44,15 @@ _HEADERS = {
 
 def console_routes(runtime: Runtime) -> APIRouter:
     """``/console``, its files, and ``/console/overview``."""
-    keys = runtime.settings.admin_api_keys
     router = APIRouter(prefix="/console", tags=["Operators"])
-    allowed = Depends(operators_only(keys))
+    allowed = Depends(operators_only(runtime.operators))
 
-    @router.get("/overview", summary="All that the operators' page shows", dependencies=[allowed])
+    @router.get(
+        "/overview",
+        summary="All that the operators' page shows",
+        dependencies=[allowed],
+        responses=REFUSALS,
+    )
     async def overview() -> dict[str, Any]:
         books = await runtime.books.report()
         scheduler = runtime.upkeep.scheduler
@@ -61,7 +65,7 @@ def console_routes(runtime: Runtime) -> APIRouter:
             "jobs": [describe(job, scheduler) for job in jobs] if scheduler else [],
         }
 
-    for name, file in page_files(needs_key=bool(keys)).items():
+    for name, file in page_files(needs_key=runtime.operators.are_set).items():
         for path in ("", "/") if name == PAGE else (f"/{name}",):
             router.add_api_route(
                 path, _giver(file), methods=["GET", "HEAD"], include_in_schema=False

@@ -34,6 +34,12 @@ class StreamRules:
     most: int = 200
 
 
+class SseResponse(StreamingResponse):
+    """Says what it is, in the description too."""
+
+    media_type = "text/event-stream"
+
+
 class EventStreams:
     """Makes the responses; they end when ``stopping`` is set."""
 

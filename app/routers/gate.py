@@ -17,21 +17,29 @@ from app.containers.fleet import Fleet
 from app.errors import ContainerError, ContainerFailed, ContainerSlow, ContainerUnknown
 from app.middleware.container_routes import GLANCE, wants_page
 from app.middleware.waiting_page import STANDING, waiting_response
-from app.routers.operators import operators_only
-from app.routers.problems import problem_of, problem_response
+from app.routers.operators import REFUSALS, operators_only
+from app.routers.problems import PROBLEM, problem_of, problem_response, refusals
 from app.runtime import Runtime
 
 _CAUSE = "a visit"
 _USUAL_WAIT = 30.0
 _NOT_YET: dict[int | str, dict[str, Any]] = {
-    503: {"description": "It is not up yet: a problem, or a page for browsers"}
+    503: {
+        "description": "It is not up yet: a problem, or a page for browsers",
+        "content": {**PROBLEM, "text/html": {}},
+    }
 }
 
 
 def gate_routes(runtime: Runtime) -> APIRouter:
     """``/automation/gate/…``, for operators only: it wakes containers, and keeps them up."""
-    operator = Depends(operators_only(runtime.settings.admin_api_keys))
-    router = APIRouter(prefix="/automation/gate", tags=["Operators"], dependencies=[operator])
+    operator = Depends(operators_only(runtime.operators))
+    router = APIRouter(
+        prefix="/automation/gate",
+        tags=["Operators"],
+        dependencies=[operator],
+        responses={**REFUSALS, **refusals(404)},
+    )
     longest = runtime.settings.container_startup_timeout
     patience = Query(
         min(_USUAL_WAIT, longest),

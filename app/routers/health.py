@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from app import __version__
 from app.containers.lifecycle import State
 from app.errors import ContainerUnknown
+from app.routers.problems import refusals
 from app.runtime import Runtime
 
 _STATUS = {
@@ -55,7 +56,13 @@ def health_routes(runtime: Runtime) -> APIRouter:
     @router.get(
         "/health/containers/{name}",
         summary="One container, for monitors: asleep is healthy, and stays so",
-        responses={503: {"description": "It does not come up, or is not there"}},
+        responses={
+            503: {
+                "description": "It does not come up, or is not there",
+                "content": {"application/json": {}},
+            },
+            **refusals(404),
+        },
     )
     async def container(name: str) -> Response:
         told = _standing(runtime, name)
@@ -66,7 +73,12 @@ def health_routes(runtime: Runtime) -> APIRouter:
     async def automation() -> dict[str, Any]:
         return _automation(runtime)
 
-    @router.get("/metrics", summary="Figures for Prometheus", tags=["Health"])
+    @router.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        tags=["Health"],
+        response_class=PlainTextResponse,
+    )
     async def metrics() -> Response:
         return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4")
 

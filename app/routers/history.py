@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from app.cache.conditional import Condition, evaluate
-from app.config import parse_duration
 from app.errors import RequestRefused
+from app.quantities import parse_duration
 from app.records import excerpts
 from app.records.excerpts import Excerpt, Wanted
 from app.records.history import INTERVAL, History
@@ -24,6 +24,7 @@ from app.records.stepping import count
 from app.records.thinning import DAY
 from app.routers.history_table import table
 from app.routers.moments import FORMS, moment
+from app.routers.problems import refusals
 from app.runtime import Runtime
 
 HISTORY_PATHS = ("/v1/history",)
@@ -63,7 +64,11 @@ def history_routes(runtime: Runtime, wall: Callable[[], float] = time.time) -> A
     @router.get(
         "/history/{kind}/{id}",
         summary="How values of a row moved: XP and levels, prices, vaults",
-        responses={200: {"content": {"text/csv": {}}}},
+        responses={
+            200: {"content": {"text/csv": {}}},
+            304: {"description": "You have it already."},
+            **refusals(404, 412, 504),
+        },
     )
     async def moved(
         request: Request,

@@ -9,8 +9,9 @@ from fastapi.openapi.utils import get_openapi
 
 from app.kingdom.catalogue import Catalogue
 from app.kingdom.operation import Kind, Operation, Parameter, Shape
+from app.routers.problems import EVERYWHERE, PROBLEM, refusals
 
-_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_UPSTREAMS: dict[str, Any] = {"application/json": {}}
 _PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -34,9 +35,25 @@ def describe(app: FastAPI, catalogue: Catalogue) -> dict[str, Any]:
     for operation in catalogue.operations:
         paths[operation.path][operation.method.lower()] = _operation(operation)
     described["paths"] = {**paths, **described.get("paths", {})}
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            _describe_refusals(operation["responses"])
     components = described.setdefault("components", {}).setdefault("schemas", {})
     components["Problem"] = _PROBLEM_SCHEMA
     return described
+
+
+def _describe_refusals(responses: dict[str, Any]) -> None:
+    """Add what every path may answer; our own routes say 422 by a problem, as all do."""
+    for status, refusal in refusals(*EVERYWHERE).items():
+        told = responses.setdefault(str(status), refusal)
+        if status == 422:
+            told["content"] = {**_others(told.get("content", {})), **PROBLEM}
+
+
+def _others(content: dict[str, Any]) -> dict[str, Any]:
+    """Without what FastAPI thinks that it says."""
+    return {kind: one for kind, one in content.items() if "ValidationError" not in str(one)}
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
@@ -51,12 +68,16 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "parameters": path_parameters + [_parameter(one) for one in operation.query],
         "responses": {
             "200": {"description": "As the upstream gives it.", "content": _content(operation)},
-            "400": {"description": "Not a question to the upstream.", "content": _PROBLEM},
-            "404": {"description": "The upstream has no such thing."},
-            "422": {"description": "The upstream does not like the parameters."},
-            "502": {"description": "The upstream failed, nothing is known.", "content": _PROBLEM},
-            "503": {"description": "A container is not up yet.", "content": _PROBLEM},
-            "504": {"description": "It did not come up in time.", "content": _PROBLEM},
+            "304": {"description": "You have it already."},
+            "404": {
+                "description": "The upstream has no such thing.",
+                "content": {**_UPSTREAMS, **PROBLEM},
+            },
+            "422": {
+                "description": "The upstream, or we, do not like the parameters.",
+                "content": {**_UPSTREAMS, **PROBLEM},
+            },
+            **{str(one): refusal for one, refusal in refusals(412, 502, 504).items()},
         },
     }
     if operation.body is not None:

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 from collections.abc import Callable
-from hashlib import sha256
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from app.errors import RequestRefused
+from app.operator_keys import OperatorKeys
+from app.routers.problems import refusals
 
 _SHOWN = 8
 """Digits of a key's digest that are told."""
 _FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 
 
-def operators_only(key_digests: tuple[str, ...]) -> Callable[[Request], str]:
+REFUSALS = refusals(401, 403)
+"""What those are told who may not, for the description of a router."""
+
+
+def operators_only(keys: OperatorKeys) -> Callable[[Request], str]:
     """A FastAPI dependency: who operates; raises ``RequestRefused`` (401, 403) for everybody else.
 
     ``operator 1f0c3a9b`` begins like the SHA-256 of the key, as ``ADMIN_API_KEYS`` has it, which
     tells keys apart and does not give them away; ``operator on loopback`` had none.
 
-    ``key_digests`` are the SHA-256 of the keys that ``X-API-Key`` may hold. Without any, requests
-    from loopback are let in, unless a proxy forwarded them or the page of a site sent them: also
-    of one whose name was made to point here.
+    ``keys`` are those that ``X-API-Key`` may hold. Without any, requests from loopback are let in,
+    unless a proxy forwarded them or the page of a site sent them: also of one whose name was made
+    to point here.
     """
 
     def check(request: Request) -> str:
-        if key_digests:
-            digest = _checked(request.headers.get("x-api-key", ""), key_digests)
+        if keys.are_set:
+            digest = _checked(request.headers.get("x-api-key", ""), keys)
             return f"operator {digest[:_SHOWN]}"
         if not _is_local(request):
             raise RequestRefused(
@@ -43,11 +47,10 @@ def operators_only(key_digests: tuple[str, ...]) -> Callable[[Request], str]:
     return check
 
 
-def _checked(key: str, digests: tuple[str, ...]) -> str:
+def _checked(key: str, keys: OperatorKeys) -> str:
     """The digest of a key that is known."""
-    digest = sha256(key.encode()).hexdigest()
-    # All of them are compared, so that the time taken tells nothing.
-    if not sum(hmac.compare_digest(digest, known) for known in digests):
+    digest = keys.known(key)
+    if digest is None:
         raise RequestRefused(
             401,
             "Operators only",

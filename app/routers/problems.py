@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 import structlog
@@ -105,9 +106,39 @@ def problem_response(problem: Problem, scope: Scope) -> Response:
     return Response(
         orjson.dumps(body),
         problem.status,
-        {"cache-control": "no-store", **problem.headers},
+        {"cache-control": "no-store", "x-content-type-options": "nosniff", **problem.headers},
         "application/problem+json",
     )
+
+
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+"""The content of a refusal, in an OpenAPI description."""
+
+_REFUSALS = {
+    400: "The request cannot be read.",
+    401: "No key that is known, in `X-API-Key`.",
+    403: "Without keys set this answers this machine only.",
+    404: "There is no such thing.",
+    405: "Not with this method.",
+    409: "Not as things stand now.",
+    410: "It is no longer kept.",
+    412: "It has another tag by now.",
+    413: "The body is too large.",
+    414: "The URL is too long.",
+    422: "Parameters are wrong.",
+    429: "You are too fast.",
+    431: "The header fields are too large.",
+    502: "The upstream failed, and nothing is known.",
+    503: "Something that is needed is not up yet.",
+    504: "It did not come up in time.",
+}
+EVERYWHERE = (400, 405, 413, 414, 422, 429, 431, 503)
+"""With these any request may be refused, before it is known what it asks."""
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The description of refusals with ``statuses``, for a route's ``responses``."""
+    return {one: {"description": _REFUSALS[one], "content": PROBLEM} for one in statuses}
 
 
 class Problems:

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse
 
 from app.errors import JobSent, RequestRefused, StoreError
 from app.records.store import JobState
-from app.routers.operators import operators_only
+from app.routers.operators import REFUSALS, operators_only
+from app.routers.problems import refusals
 from app.runtime import Runtime
 from app.sync.job import Job
 from app.sync.scheduler import Scheduler
@@ -31,8 +32,13 @@ class RunRequest(BaseModel):
 
 def sync_routes(runtime: Runtime) -> APIRouter:
     """``/sync``, for operators only."""
-    allowed = Depends(operators_only(runtime.settings.admin_api_keys))
-    router = APIRouter(prefix="/sync", tags=["Operators"], dependencies=[allowed])
+    allowed = Depends(operators_only(runtime.operators))
+    router = APIRouter(
+        prefix="/sync",
+        tags=["Operators"],
+        dependencies=[allowed],
+        responses={**REFUSALS, **refusals(409)},
+    )
 
     @router.get("", summary="The sync jobs: last and next run, rows, failures; wakes nothing")
     async def status() -> dict[str, Any]:
@@ -52,7 +58,7 @@ def sync_routes(runtime: Runtime) -> APIRouter:
     @router.post(
         "/{job}",
         summary="Run a job now, and wait for its end",
-        responses={202: {"description": "A worker was told to"}},
+        responses={202: {"description": "A worker was told to"}, **refusals(404, 502)},
     )
     async def run(job: str, wanted: RunRequest | None = None) -> JSONResponse:
         scheduler = _scheduler(runtime)

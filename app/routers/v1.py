@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from app.routers.problems import refusals
 from app.runtime import Runtime
 
 STORE_PATHS = ("/v1/store",)
@@ -35,7 +36,11 @@ def v1_routes(runtime: Runtime) -> APIRouter:
             ]
         }
 
-    @router.get("/store", summary="How much is remembered; wakes the store if it is asleep")
+    @router.get(
+        "/store",
+        summary="How much is remembered; wakes the store if it is asleep",
+        responses=refusals(504),
+    )
     async def store() -> dict[str, Any]:
         stats = await runtime.cache.store.stats()
         return {"kind": runtime.cache.store.name, "entries": stats.entries, "bytes": stats.size}

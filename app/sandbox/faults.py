@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from app.config import Duration
 from app.errors import RequestRefused
+from app.quantities import Duration
 
 
 class Misbehaviour(StrEnum):

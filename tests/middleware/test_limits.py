@@ -10,7 +10,7 @@ from app.errors import RequestRefused
 from app.middleware.limits import RequestLimits
 from tests.middleware.asgi import call, echo, http_scope
 
-LIMITED = RequestLimits(echo, max_query=100, max_body=10)
+LIMITED = RequestLimits(echo, max_query=100, max_headers=200, max_body=10)
 
 
 async def test_what_fits_passes() -> None:
@@ -24,6 +24,8 @@ async def test_what_fits_passes() -> None:
         ({"query_string": b"x" * 101}, 414),
         ({"raw_path": b"/" * 101}, 414),
         ({"headers": [(b"content-length", b"11")]}, 413),
+        ({"headers": [(b"cookie", b"x" * 195)]}, 431),
+        ({"headers": [(b"cookie", b"x" * 20)] * 8}, 431),
     ],
 )
 async def test_what_says_that_it_is_too_large_is_refused(

@@ -20,7 +20,8 @@ async def test_pages_alone_carry_the_policy(content_type: str, guarded: bool) ->
 
     heard = await call(PagePolicy(page), http_scope())
     assert heard.body == b"x"
-    for name in ("content-security-policy", "x-content-type-options", "referrer-policy"):
+    assert heard.headers["x-content-type-options"] == "nosniff"
+    for name in ("content-security-policy", "referrer-policy"):
         assert (name in heard.headers) is guarded
 
 

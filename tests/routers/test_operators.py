@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from app.errors import RequestRefused
+from app.operator_keys import OperatorKeys
 from app.routers.operators import operators_only
 from tests.middleware.asgi import http_scope
 
@@ -22,9 +23,11 @@ def request(client: str | None = "127.0.0.1", **headers: str) -> Request:
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.8.8.8", "::1"])
 def test_without_keys_this_machine_may(client: str) -> None:
-    assert operators_only(())(request(client)) == "operator on loopback"
-    operators_only(())(request(client, host="localhost", origin="http://localhost:8000"))
-    operators_only(())(request(client, host="[::1]:8000", sec_fetch_site="same-origin"))
+    assert operators_only(OperatorKeys())(request(client)) == "operator on loopback"
+    operators_only(OperatorKeys())(
+        request(client, host="localhost", origin="http://localhost:8000")
+    )
+    operators_only(OperatorKeys())(request(client, host="[::1]:8000", sec_fetch_site="same-origin"))
 
 
 @pytest.mark.parametrize(
@@ -43,17 +46,19 @@ def test_without_keys_this_machine_may(client: str) -> None:
 )
 def test_without_keys_nobody_else_may(refused: Request) -> None:
     with pytest.raises(RequestRefused) as raised:
-        operators_only(())(refused)
+        operators_only(OperatorKeys())(refused)
     assert raised.value.status == 403
 
 
 def test_with_keys_whoever_has_one_may_and_is_told_apart() -> None:
-    who = operators_only(("0" * 64, DIGEST))(request("10.0.0.1", x_api_key="open sesame"))
+    who = operators_only(OperatorKeys(("0" * 64, DIGEST)))(
+        request("10.0.0.1", x_api_key="open sesame")
+    )
     assert who == f"operator {DIGEST[:8]}"
 
 
 @pytest.mark.parametrize("key", ["", "open", DIGEST])
 def test_with_keys_nobody_without_may_not_even_here(key: str) -> None:
     with pytest.raises(RequestRefused) as raised:
-        operators_only((DIGEST,))(request("127.0.0.1", x_api_key=key))
+        operators_only(OperatorKeys((DIGEST,)))(request("127.0.0.1", x_api_key=key))
     assert raised.value.status == 401

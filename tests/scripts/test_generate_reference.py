@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from generate_reference import pages, render_example, write_duration, write_size
 
-from app.config import Settings, load_settings, parse_duration, parse_size
+from app.config import Settings, load_settings
+from app.quantities import parse_duration, parse_size
 
 
 def test_what_is_generated_is_current() -> None:
