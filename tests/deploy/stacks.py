@@ -1,8 +1,8 @@
 """What stands in for the images of the compose files, and the stacks that are made of them.
 
-Real programs: MongoDB's protocol by FerretDB, Redis, nginx, Prometheus, Alertmanager, and ours. Pages
-that only answer at the right port: Grafana, cAdvisor, Elasticsearch, Logstash, Kibana, Filebeat, the
-OpenTelemetry collector and Jaeger, which cannot be had without a registry.
+Real programs: MongoDB's protocol by FerretDB, Redis, nginx, Prometheus, Alertmanager, and ours.
+Pages that only answer at the right port: Grafana, cAdvisor, Elasticsearch, Logstash, Kibana,
+Filebeat, the OpenTelemetry collector and Jaeger, which cannot be had without a registry.
 """
 
 from __future__ import annotations
