@@ -96,8 +96,10 @@ up: ## For development: the gateway; all else sleeps until needed. PROFILES=logg
 	$(DEVELOPMENT) COMPOSE_PROFILES=$(PROFILES) $(COMPOSE) up --no-start $(BUILD)
 	$(DEVELOPMENT) $(COMPOSE) start gateway
 
+# The gateway first: what is stopped while somebody still needs it would be woken again.
 .PHONY: down
 down: ## Stop and remove it; the data stays
+	$(DEVELOPMENT) $(COMPOSE) stop gateway
 	$(DEVELOPMENT) COMPOSE_PROFILES=logging,tracing $(COMPOSE) down --remove-orphans
 
 .PHONY: up-prod
@@ -107,6 +109,7 @@ up-prod: ## For production, with secrets made where they are missing: docs/how-t
 
 .PHONY: down-prod
 down-prod: ## Stop and remove it; the data stays
+	$(PRODUCTION) stop gateway
 	$(PRODUCTION) down --remove-orphans
 
 # Made anew only when a pin or the project's own description changed.

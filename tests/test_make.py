@@ -24,6 +24,8 @@ PROMISED = [
     "docs",
     "up",
     "down",
+    "up-prod",
+    "down-prod",
     "constants",
     "dashboards",
     "requirements",

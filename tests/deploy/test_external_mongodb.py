@@ -96,6 +96,7 @@ def projects(
         our_compose("up", "--detach", "--no-build", "gateway", "sandbox")
         yield Projects(Stack(ours, our_compose), Stack(others, others_compose))
     finally:
+        our_compose("stop", "gateway")
         our_compose("down", "--volumes", "--remove-orphans")
         others_compose("down", "--volumes", "--remove-orphans")
 

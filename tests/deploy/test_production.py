@@ -128,6 +128,7 @@ def stack(
         with httpx.Client(base_url=url, verify=trusted, timeout=30) as client:
             yield Production(project, compose, key, folder / "secrets", client, make)
     finally:
+        compose("stop", "gateway")
         compose("down", "--volumes", "--remove-orphans")
 
 
