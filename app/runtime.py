@@ -114,8 +114,7 @@ async def open_runtime(
     """
     began = time.monotonic()
     async with AsyncExitStack() as parts:
-        await finish(settings, realm(settings))
-        parts.enter_context(in_use(settings.data_dir))
+        await move_in(settings, parts)
         metrics = Metrics(worker)
         quotas, trusted = client_rules(settings)
         tracing = await parts.enter_async_context(open_tracing(settings, GATEWAY))
@@ -130,8 +129,6 @@ async def open_runtime(
         calling = upstream_client(settings, metrics, together, tracing)
         upstream = await parts.enter_async_context(calling)
         archive = await parts.enter_async_context(keep_archive(settings, gate, meeting, metrics))
-        if settings.mongodb_uri is None:
-            await archive.records.ping()
         recorded = Recorded(archive.shelf.snapshot)
         cache = response_cache(settings, store, gate, upstream, metrics, together, recorded)
         parts.push_async_callback(cache.aclose)
@@ -180,6 +177,12 @@ async def store_of(
     if settings.mongodb_uri is None:
         await store.ping()
     return store
+
+
+async def move_in(settings: Settings, parts: AsyncExitStack) -> None:
+    """Use the data folder, once nothing is left to do of a backup that was put back."""
+    await finish(settings, realm(settings))
+    parts.enter_context(in_use(settings.data_dir))
 
 
 async def containers(
@@ -265,12 +268,17 @@ def open_redis_gate(settings: Settings, fleet: Fleet, meeting: Meeting | None) -
     return gate
 
 
-def keep_archive(
+@asynccontextmanager
+async def keep_archive(
     settings: Settings, gate: StoreGate, meeting: Meeting | None, metrics: Metrics
-) -> AbstractAsyncContextManager[Archive]:
-    """What is kept of the kingdom, to answer from."""
+) -> AsyncIterator[Archive]:
+    """What is kept of the kingdom, to answer from. Raises ``StoreError`` for a file of no use."""
     link = meeting.link if meeting else None
-    return open_archive(settings, gate, link, realm(settings), served=True, observer=metrics)
+    kept = open_archive(settings, gate, link, realm(settings), served=True, observer=metrics)
+    async with kept as archive:
+        if settings.mongodb_uri is None:
+            await archive.records.ping()
+        yield archive
 
 
 def keep_up(

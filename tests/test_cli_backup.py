@@ -19,6 +19,7 @@ import pytest
 from app.backup.switch import finish
 from app.cli_backup import told
 from app.sandbox.app import create_sandbox
+from app.sandbox.clockwork import SETTLED
 from app.sandbox.options import SandboxOptions
 from app.serving import address, beside, bind
 from tests.backup.conftest import mongo_server, place, redis_process, redis_server
@@ -33,7 +34,7 @@ each_kind = pytest.mark.parametrize(
 )
 NOBODY = "http://127.0.0.1:9"
 SINCE, UNTIL = 1_700_000_000, 1_900_000_000
-ROWS = ("/actions/1", "/actions?numToFetch=20", "/clan-tiers", "/quests", "/items?numToFetch=5")
+ROWS = ("/actions/1", "/actions/500", "/clan-tiers/2", "/quests/3", "/quests/5")
 
 
 def settings_of(where: Place, **more: str) -> dict[str, str]:
@@ -41,11 +42,11 @@ def settings_of(where: Place, **more: str) -> dict[str, str]:
     return known if where.uri is None else {"MONGODB_URI": where.uri, **known}
 
 
-def begin(folder: Path, where: Place, *arguments: str) -> subprocess.Popen[str]:
+def begin(folder: Path, where: Place, *arguments: str, **more: str) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
     return subprocess.Popen(
         command(*arguments),
-        env=environment(folder, settings_of(where)),
+        env=environment(folder, settings_of(where, **more)),
         cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -54,18 +55,18 @@ def begin(folder: Path, where: Place, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def run(folder: Path, where: Place, *arguments: str) -> tuple[int, str, str]:
+def run(folder: Path, where: Place, *arguments: str, **more: str) -> tuple[int, str, str]:
     """The exit code, and what was said on both channels."""
-    process = begin(folder, where, *arguments)
+    process = begin(folder, where, *arguments, **more)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
 
 
 @asynccontextmanager
-async def kingdom(now: list[float]) -> AsyncIterator[httpx.AsyncClient]:
-    """One in which it is as late as ``now`` says."""
+async def kingdom() -> AsyncIterator[httpx.AsyncClient]:
+    """A small and young one, in which time stands still."""
     listening = bind("127.0.0.1", 0)
-    sandbox = create_sandbox(SandboxOptions(players=60, clock=lambda: now[0]))
+    sandbox = create_sandbox(SandboxOptions(players=60, clock=lambda: float(SETTLED)))
     async with (
         beside(listening, sandbox),
         httpx.AsyncClient(base_url=address(listening), timeout=30) as client,
@@ -81,13 +82,6 @@ async def gateway(folder: Path, where: Place, **more: str) -> AsyncIterator[http
         async with httpx.AsyncClient(base_url=base, timeout=90) as client:
             yield client
         assert await asyncio.to_thread(process.stop) == 0, process.log
-
-
-async def until_synced(client: httpx.AsyncClient) -> None:
-    """Return when every job has run."""
-    async with asyncio.timeout(120):
-        while not all(job["last_good"] for job in (await client.get("/sync")).json()["jobs"]):
-            await asyncio.sleep(0.1)
 
 
 async def what_it_says(client: httpx.AsyncClient) -> dict[str, Any]:
@@ -109,6 +103,9 @@ async def what_it_says(client: httpx.AsyncClient) -> dict[str, Any]:
 async def text(client: httpx.AsyncClient, path: str) -> str:
     answer = await client.get(path)
     assert answer.status_code == 200, (path, answer.status_code, answer.text)
+    if path in ROWS:
+        # From the records, or from memory, where it came from them.
+        assert re.search("detail=(records|memory)", answer.headers["cache-status"])
     return answer.text
 
 
@@ -117,34 +114,31 @@ async def test_a_gateway_is_backed_up_while_it_serves_and_a_sync_runs(
     tmp_path: Path, place: MakePlace, kind: str
 ) -> None:
     source, target, file = place(kind), place(kind), tmp_path / "b.tar.zst"
-    now = [time.time() - 3600]
-    async with kingdom(now) as upstream:
-        more = {
-            "ESTFOR_API_URL": str(upstream.base_url).rstrip("/"), "SYNC_ENABLED": "true",
-            "SYNC_PACE": "0s", "UPSTREAM_TIMEOUT": "100s",
-        }  # fmt: skip
-        async with gateway(tmp_path / "a", source, **more) as client:
-            await until_synced(client)
+    cli = tmp_path / "cli"
+    async with kingdom() as upstream:
+        url = str(upstream.base_url).rstrip("/")
+        more = {"ESTFOR_API_URL": url, "SYNC_PACE": "0s", "UPSTREAM_TIMEOUT": "100s"}
+        jobs = ("sync", "run", "definitions", "clans", "players")
+        code, _, err = await asyncio.to_thread(run, cli, source, *jobs, **more)
+        assert code == 0, err
+        async with gateway(tmp_path / "a", source, RATE_LIMIT="off", **more) as client:
             expected = await what_it_says(client)
-            now[0] += 3600
+            # From now on runs begin and do not end.
+            await upstream.put("/__sandbox__/faults", json={"answer": "hang"})
             await upstream.delete("/__sandbox__/counts")
-            # The first page comes, and what differs in it is staged; the second never does.
-            faults = [{"path": "/orders", "next": 1}, {"path": "/orders", "answer": "hang"}]
-            await upstream.put("/__sandbox__/faults", json=faults)
-            syncing = asyncio.create_task(client.post("/sync/market"))
-            await until_asked_twice(upstream)
+            syncing = begin(cli, source, *jobs, **more)
+            await until_asked(upstream)
             serving = asyncio.create_task(serve_on(client, expected))
-            code, out, err = await asyncio.to_thread(
-                run, tmp_path / "cli", source, "backup", "--to", str(file)
-            )
-            assert (code, syncing.done()) == (0, False), err
+            taking = ("backup", "--to", str(file))
+            code, out, err = await asyncio.to_thread(run, cli, source, *taking)
+            assert (code, syncing.poll()) == (0, None), err
             assert re.search(r"b\.tar\.zst: .*B, \d+ collections, \d+ rows, \d+ changes", out)
+            assert not serving.done(), serving
             serving.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await serving
-            syncing.cancel()
-            await asyncio.gather(syncing, return_exceptions=True)
-    code, out, err = await asyncio.to_thread(run, tmp_path / "cli", target, "restore", str(file))
+            await asyncio.gather(serving, return_exceptions=True)
+            syncing.kill()
+            syncing.communicate()
+    code, out, err = await asyncio.to_thread(run, cli, target, "restore", str(file))
     assert (code, out.count("put back")) == (0, 1), err
     async with gateway(tmp_path / "b", target, ESTFOR_API_URL=NOBODY) as client:
         assert await what_it_says(client) == expected
@@ -156,11 +150,11 @@ async def serve_on(client: httpx.AsyncClient, expected: Mapping[str, Any]) -> No
             assert await text(client, path) == expected[path]
 
 
-async def until_asked_twice(upstream: httpx.AsyncClient) -> None:
+async def until_asked(upstream: httpx.AsyncClient) -> None:
     async with asyncio.timeout(60):
         while True:
             told = (await upstream.get("/__sandbox__/counts")).json()
-            if told["total"] >= 2:
+            if told["total"]:
                 return
             await asyncio.sleep(0.05)
 

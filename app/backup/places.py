@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.config import CoordinationSettings, StoreSettings
 from app.records.change import ChangeLog
@@ -20,8 +21,10 @@ from app.records.sqlite import SqliteRecords
 from app.records.sqlite_changes import SqliteChangeLog
 from app.records.sqlite_history import SqliteHistory
 from app.records.store import RecordStore
-from app.storage.mongo_link import MongoLink
 from app.storage.sqlite_file import SqliteFile
+
+if TYPE_CHECKING:
+    from app.storage.mongo_link import MongoLink
 
 RECORDS = "records.sqlite3"
 """The name of the file in the data folder, and in a backup whatever it was taken from."""

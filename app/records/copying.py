@@ -7,7 +7,7 @@ it yet. Drafts keep their numbers, by which the log of changes knows what it was
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -104,16 +104,15 @@ async def _copy_collection(
         untold = await _untold(source, generation)
         # What was told counts in a draft before those that were not.
         told = generation.published if untold else generation.number
-        numbers.next = told
-        draft = await target.begin(name)
-        rows = 0
-        async for page in _rows(source, name):
-            await target.stage(draft, _before(page, untold))
-            rows += len(page)
-            watch(name, rows)
+        rows = await _rows(source, name, watch)
         now = await _known(source, name)
         if (now.number, now.published) != (generation.number, generation.published):
-            continue  # the draft that was begun is void as soon as the next one is
+            continue
+        numbers.next = told
+        draft = await target.begin(name)
+        before = _before(rows, untold)
+        for start in range(0, len(before), _PAGE):
+            await target.stage(draft, before[start : start + _PAGE])
         await target.commit(replace(generation, number=draft.number))
         if generation.published:
             await target.mark_published(name, draft.number)
@@ -141,23 +140,23 @@ async def _untold(source: RecordStore, generation: Generation) -> list[Differenc
     return found
 
 
-async def _rows(source: RecordStore, name: str) -> AsyncIterator[list[Version]]:
-    after: str | None = None
+async def _rows(source: RecordStore, name: str, watch: Watch) -> list[Version]:
+    """All rows, in memory: a number is given to a draft once, so none is begun in vain."""
+    rows: list[Version] = []
     while True:
-        page = await source.scan(name, after=after, limit=_PAGE)
-        if page:
-            yield page
+        page = await source.scan(name, after=rows[-1].id if rows else None, limit=_PAGE)
+        rows += page
+        watch(name, len(rows))
         if len(page) < _PAGE:
-            return
-        after = page[-1].id
+            return rows
 
 
-def _before(page: Sequence[Version], untold: Sequence[Difference]) -> list[Version]:
-    """``page`` as it was before what is ``untold``."""
+def _before(rows: Sequence[Version], untold: Sequence[Difference]) -> list[Version]:
+    """``rows`` as they were before what is ``untold``."""
     was: dict[str, Version | None] = {}
     for difference in untold:
         was.setdefault(difference.after.id, difference.before)
-    versions = (was.get(version.id, version) for version in page)
+    versions = (was.get(version.id, version) for version in rows)
     return [version for version in versions if version is not None]
 
 

@@ -21,6 +21,7 @@ from app.backup.places import RECORDS
 from app.containers.ledger_file import NAME as BOOKS
 from app.errors import BackupError, StoreError, StoreUnavailable
 from app.records.change import CursorGone
+from app.records.store import Generation
 from app.storage.occupancy import in_use
 from tests.backup.contents import BEGAN, DAY, row, run
 from tests.backup.place import MakePlace, Place
@@ -105,6 +106,58 @@ async def test_what_was_not_told_yet_is_told_after_it(
             changes = [told.change for told in await archive.changes.read("", limit=10_000)]
             told.append(changes)
     assert told[0] == told[1]
+
+
+@each_kind
+async def test_what_a_run_has_not_committed_is_not_in_it(
+    place: MakePlace, tmp_path: Path, kind: str
+) -> None:
+    source, target, file = place(kind), place(kind), tmp_path / "b.tar.zst"
+    await source.fill()
+    expected = await source.contents()
+    async with source.open() as archive:
+        draft = await archive.records.begin("players")
+        await archive.records.stage(draft, [row(n, 77_777, BEGAN + 9 * DAY) for n in range(30)])
+        await source.take(file)
+        made = Generation("players", draft.number, BEGAN, 40)
+        await archive.records.commit(made)
+    await target.restore(file)
+    assert await target.contents() == expected
+
+
+@each_kind
+async def test_runs_that_commit_meanwhile_leave_each_collection_whole(
+    place: MakePlace, tmp_path: Path, kind: str
+) -> None:
+    """Each run sets all rows of a collection to a value of its own."""
+    source, target, file = place(kind), place(kind), tmp_path / "b.tar.zst"
+    await source.fill(rows=60)
+    over = asyncio.Event()
+
+    async def run_on() -> int:
+        number = 0
+        async with source.open() as archive:
+            while not over.is_set():
+                number += 1
+                rows = [row(n, 1000 + number, BEGAN + 9 * DAY + number) for n in range(60)]
+                await run(archive.records, "players", rows)
+                await archive.publish("players")
+                await archive.records.prune("players")
+                await asyncio.sleep(0.3)  # jobs are minutes apart, and a copy takes a moment
+        return number
+
+    running = asyncio.create_task(run_on())
+    await source.take(file)
+    over.set()
+    assert await running
+    await target.restore(file)
+    found = await target.contents()
+    values = {one.digest.partition(":")[2] for one in found.versions["players"] if not one.gone}
+    assert len(values) == 1 or values == {str(2 * n) for n in range(60)}
+    told = {change.draft for change in found.changes if change.kind == "players"}
+    [players] = [one for one in found.generations if one.collection == "players"]
+    untold = {difference.number for difference in found.untold["players"]}
+    assert max(told | untold) == players.number, "neither more was told than there is, nor less"
 
 
 @each_kind

@@ -307,3 +307,24 @@ async def test_a_place_that_is_not_there(history: History, tmp_path: Path) -> No
         with pytest.raises(StoreUnavailable):
             await call
     await away.aclose()
+
+
+async def test_everything_is_walked_through_place_by_place(history: History) -> None:
+    await history.add([])
+    assert await history.walk("", limit=3) == ([], "")
+    points = [
+        (Series(kind, id_, field), at_day(day, 7))
+        for kind in ("players", "clans/x")
+        for id_ in ("1", "10", "a b/c")
+        for field in ("meleeXP", "a.b$c")
+        for day in (-20, -1)
+    ]
+    await history.add(points)
+    for limit in (1, 3, 1000):
+        seen: list[tuple[Series, Point]] = []
+        after, more = "", True
+        while more:
+            page, after = await history.walk(after, limit=limit)
+            seen += page
+            more = bool(after)
+        assert sorted(seen, key=str) == sorted(points, key=str)
