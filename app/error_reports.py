@@ -17,13 +17,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from pydantic import SecretStr
 
 from app import __version__
 from app.cause import ids
-from app.config import Settings
+from app.config import Settings, secrets_of
 from app.errors import DrawbridgeError
-from app.redaction import redact, secrets_in
+from app.masking import Masking
+from app.redaction import redact
 
 if TYPE_CHECKING:
     from sentry_sdk.types import Event
@@ -64,7 +64,7 @@ class ErrorReports(logging.Handler):
     with a bound, and is sent by a thread."""
 
     def __init__(
-        self, dsn: str, secrets: tuple[str, ...], clock: Callable[[], float] = time.monotonic
+        self, dsn: str, masking: Masking, clock: Callable[[], float] = time.monotonic
     ) -> None:
         # Imported only where it is used: it takes 10 MB, and most gateways report to nobody.
         import sentry_sdk  # noqa: PLC0415
@@ -87,7 +87,7 @@ class ErrorReports(logging.Handler):
             enable_logs=False,
             spotlight=False,
             server_name="",
-            before_send=lambda event, _: _without(event, secrets),
+            before_send=lambda event, _: _without(event, masking),
         )
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -139,8 +139,8 @@ def _exc_info(record: logging.LogRecord) -> ExcInfo | None:
     return said if is_ours else None
 
 
-def _without(event: Event, secrets: tuple[str, ...]) -> Event:
-    kept: Event = redact(event, secrets)
+def _without(event: Event, masking: Masking) -> Event:
+    kept: Event = redact(event, masking)
     return kept
 
 
@@ -178,14 +178,9 @@ def trouble() -> str | None:
 def _make(settings: Settings) -> ErrorReports | None:
     if settings.sentry_dsn is None:
         return None
-    values = [
-        value.get_secret_value()
-        for name in type(settings).model_fields
-        if isinstance(value := getattr(settings, name), SecretStr)
-    ]
-    secrets = secrets_in([*values, *settings.admin_api_keys])
+    masking = Masking([*secrets_of(settings), *settings.admin_api_keys])
     try:
-        return ErrorReports(settings.sentry_dsn.get_secret_value(), secrets)
+        return ErrorReports(settings.sentry_dsn.get_secret_value(), masking)
     except ImportError as error:
         _log.warning(
             "no error is reported: a package is missing", reason=str(error), advice=INSTALL

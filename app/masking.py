@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 MASK = "***"
 _SHORTEST = 4
@@ -33,5 +33,5 @@ def _forms(secret: str) -> set[str]:
     except ValueError:
         password = None
     if password:
-        found |= {password, unquote(password)}
+        found |= {password, unquote(password), quote(unquote(password), safe="")}
     return found | {json.dumps(one)[1:-1] for one in found} | {repr(one)[1:-1] for one in found}

@@ -89,12 +89,11 @@ class Metrics:
         self._requests = self._counter(
             "drawbridge_requests", "Requests answered.", "route", "method", "status"
         )
-        self._request_seconds = _Times(
+        self._request_seconds = self._histogram(
             "drawbridge_request_seconds",
             "Time from request to end of answer.",
-            ["route"],
+            "route",
             buckets=_REQUEST_BUCKETS,
-            registry=self.registry,
         )
         self._cache = self._counter(
             _CACHE_REQUESTS,
@@ -131,9 +130,7 @@ class Metrics:
         self._sync_seconds = self._histogram(
             "drawbridge_sync_seconds", "Time of one run.", "job", buckets=_SYNC_BUCKETS
         )
-        self._changes = self._counter(
-            "drawbridge_changes", "Changes told, by the collection.", "kind"
-        )
+        self._changes = self._counter("drawbridge_changes", "Changes told, by collection.", "kind")
         self._dropped = self._counter(
             "drawbridge_connections_dropped", "Connections refused or given up.", "reason"
         )
@@ -250,10 +247,8 @@ class Metrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
 
-    def _histogram(
-        self, name: str, text: str, *labels: str, buckets: tuple[float, ...]
-    ) -> Histogram:
-        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, text: str, *labels: str, buckets: tuple[float, ...]) -> _Times:
+        return _Times(name, text, labels, buckets=buckets, registry=self.registry)
 
 
 def _keep_in_files(place: WorkerPlace) -> None:

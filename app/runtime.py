@@ -122,8 +122,7 @@ async def open_runtime(
         meeting = await meeting_place(settings, parts)
         fleet, books = await containers(settings, metrics, tracing, meeting, parts)
         gate = store_gate(settings, fleet, store)
-        if settings.mongodb_uri is not None and fleet.provider(store.name) is None:
-            await _greet(store)
+        await greet(settings, fleet, store)
         redis_gate = open_redis_gate(settings, fleet, meeting)
         together = meeting.together if meeting else None
         calling = upstream_client(settings, metrics, together, tracing)
@@ -136,12 +135,11 @@ async def open_runtime(
         parts.push_async_callback(variants.aclose)
         if meeting is not None:
             await join(meeting, Membership(cache, upstream, time.time), fleet, quotas, parts)
-        forwarder = Forwarder(silence=settings.container_silent_timeout)
-        await parts.enter_async_context(forwarder)
-        keeping = keep_up(
-            settings, archive, upstream, gate, fleet, meeting, metrics, worker, tracing
+        forwarding = Forwarder(silence=settings.container_silent_timeout)
+        forwarder = await parts.enter_async_context(forwarding)
+        upkeep = await parts.enter_async_context(
+            keep_up(settings, archive, upstream, gate, fleet, meeting, metrics, worker, tracing)
         )
-        upkeep = await parts.enter_async_context(keeping)
         await tell_states(StateGauges(cache, upstream, fleet, upkeep), metrics, worker, parts)
         yield Runtime(
             settings=settings,
@@ -330,8 +328,10 @@ async def tell_states(
     metrics.observe_states(collect)
 
 
-async def _greet(store: ResponseStore) -> None:
+async def greet(settings: Settings, fleet: Fleet, store: ResponseStore) -> None:
     """Say at the start if a database that nobody will wake is not there; go on all the same."""
+    if settings.mongodb_uri is None or fleet.provider(store.name) is not None:
+        return
     try:
         await store.ping()
     except StoreError as error:

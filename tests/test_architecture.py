@@ -32,7 +32,8 @@ tracing;
 cache containers coordination proxy sandbox sync upstream;
 error_reports logs metrics records;
 config kingdom operator_keys storage;
-cause console errors json_signs masking owned_task patience quantities redaction steps
+redaction;
+cause console errors json_signs masking owned_task patience quantities steps
 telemetry_settings waiting
 """
 FLOORS = tuple(frozenset(floor.split()) for floor in _PICTURE.split(";"))

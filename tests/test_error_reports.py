@@ -22,6 +22,7 @@ from app.cause import caused_by
 from app.config import Settings, load_settings
 from app.error_reports import PER_MINUTE, Allowance, ErrorReports, reported_errors
 from app.errors import UpstreamTimeout
+from app.masking import Masking
 from app.owned_task import OwnsTask
 from tests.processes import drawbridge, environment
 from tests.receivers import Sentry, receiving
@@ -176,7 +177,7 @@ async def test_a_report_that_cannot_be_made_harms_nobody(
     def no_clock() -> float:
         raise OSError("no clock")
 
-    reports = ErrorReports(sentry.dsn, (), no_clock)
+    reports = ErrorReports(sentry.dsn, Masking(()), no_clock)
     reports.emit(logging.LogRecord("x", 40, "x", 1, "x", (), sys_exc_info(broken())))
     reports.close()
     assert sentry.events() == []

@@ -21,12 +21,13 @@ URL = "redis://ada:s3cr%40t%22@host:6379/0"
         ("wrong: s3cr%40t%22", f"wrong: {MASK}"),
         ('wrong: s3cr@t"', f"wrong: {MASK}"),
         (json.dumps('wrong: s3cr@t"'), f'"wrong: {MASK}"'),
+        ("wrong: a%2Bbc%21, a+bc!", f"wrong: {MASK}, {MASK}"),
         ("a long word", f"a {MASK} word"),
         ("it is ab", "it is ab"),
     ],
 )
 def test_secrets_and_the_passwords_in_them_are_masked(text: str, masked: str) -> None:
-    assert Masking([URL, "long", "ab", "mongodb://[broken"])(text) == masked
+    assert Masking([URL, "redis://:a+bc!@host", "long", "ab", "mongodb://[broken"])(text) == masked
 
 
 @given(st.text(min_size=4), st.text(), st.text())

@@ -379,7 +379,8 @@ async def test_a_probe_of_long_ago_does_not_end_the_one_of_now(
     assert breaker() == "closed"
     await fail("players", 6)
     await begin_probe(second)
-    assert upstream.under_way == 2
+    # Whoever asked gave up at once, on a busy machine before its call has come to the upstream.
+    await until(lambda: upstream.under_way == 2)
 
     first.set()
     await until(lambda: upstream.under_way == 1)
