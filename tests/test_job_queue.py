@@ -23,13 +23,16 @@ pytestmark = pytest.mark.real("redis")
 
 
 async def test_a_message_is_json_and_holds_no_more_than_the_errand(workplace: Workplace) -> None:
-    assert await workplace.queue.send(Errand("items", 12.5, confirm=True))
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    errand = Errand("items", 12.5, confirm=True, request_id="r-1", traceparent=parent)
+    assert await workplace.queue.send(errand)
     [raw] = await workplace.link.redis.lrange(queue_name(workplace.realm), 0, -1)
     message = json.loads(raw)
     assert message["content-type"] == "application/json"
     assert message["headers"]["task"] == "drawbridge.sync"
     args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
-    assert (args, kwargs) == ([], {"job": "items", "since": 12.5, "confirm": True})
+    wish = {"job": "items", "since": 12.5, "confirm": True}
+    assert (args, kwargs) == ([], {**wish, "request_id": "r-1", "traceparent": parent})
 
 
 async def test_one_message_about_a_job_waits_at_a_time(workplace: Workplace) -> None:
