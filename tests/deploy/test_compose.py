@@ -192,7 +192,9 @@ def test_versions_are_written_in_one_place() -> None:
         re.search(r":v?[0-9]+\.[0-9]+\.[0-9]+|GATEWAY_IMAGE", one) for one in images.values()
     )
     repositories = {image.rpartition(":")[0] for image in images.values()} - {"${GATEWAY_IMAGE"}
-    named = re.compile("|".join(rf"{re.escape(one)}:v?[0-9]" for one in repositories))
+    named = re.compile(
+        "|".join(rf"{re.escape(one)}:v?[0-9]{{1,3}}(?![0-9])" for one in repositories)
+    )
     tracked = run("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     elsewhere = [
         path
