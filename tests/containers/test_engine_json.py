@@ -70,7 +70,7 @@ def test_a_row_of_the_list() -> None:
     row = {
         "Id": "a" * 64,
         "Names": ["/web/alias", "/db"],
-        "Image": "redis:7",
+        "Image": "redis",
         "State": "exited",
         "Created": 5,
         "Labels": None,

@@ -58,7 +58,7 @@ class StandIns:
         changed = {}
         for name in services:
             changed[name] = {"labels": {"drawbridge.test": run_id}, **self._standing_for(name)}
-        for name in ("gateway", "worker", "beat"):
+        for name in {"gateway", "worker", "beat"} & changed.keys():
             changed[name]["environment"] = {
                 "ESTFOR_API_URL": "http://sandbox:8001",
                 # Other tests' containers, on the same engine, are none of its business.
