@@ -170,6 +170,7 @@ def test_the_doctor_says_what_is_broken(tmp_path: Path) -> None:
         "data folder": "well",
         "upstream": "well",
         "engine": "limited",
+        "records": "well",
         "store": "well",
     }
     ill = run(tmp_path, "doctor", settings=settings)

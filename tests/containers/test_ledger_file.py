@@ -58,7 +58,7 @@ def test_what_is_written_is_read_again(file: LedgerFile, tmp_path: Path) -> None
         b"{",
         b"[]",
         b"null",
-        b'{"version": 2}',
+        b'{"version": 0}',
         dump(LEDGER).replace(b'"opened": 1000.0', b'"opened": "soon"'),
         dump(LEDGER).replace(b'"ready": 2', b'"ready": -2'),
         dump(LEDGER)[:-40],
