@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,17 @@ def run(
 def test_help_lists_the_commands(tmp_path: Path) -> None:
     shown = run(tmp_path, "--help")
     assert shown.returncode == 0
-    for name in ("serve", "sandbox", "demo", "doctor", "openapi", "containers", "cache", "worker"):
+    for name in (
+        "serve",
+        "sandbox",
+        "demo",
+        "doctor",
+        "openapi",
+        "containers",
+        "cache",
+        "worker",
+        "backup",
+    ):
         assert name in shown.stdout
 
 
@@ -175,6 +187,7 @@ def test_the_doctor_says_what_is_broken(tmp_path: Path) -> None:
         "operators": "well",
         "upstream": "well",
         "engine": "limited",
+        "records": "well",
         "store": "well",
     }
     ill = run(tmp_path, "doctor", settings=settings)
@@ -253,3 +266,40 @@ def test_cache_stats_of_a_running_gateway(tmp_path: Path) -> None:
         unclear = run(tmp_path, "cache", "purge", "--all", "--tag", "x", "--gateway", url)
         assert unclear.returncode == 2
         assert run(tmp_path, "containers", "list", "--gateway", url, "--json").stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", ["records.sqlite3", "responses.sqlite3"])
+def test_what_a_newer_version_wrote_is_refused_with_one_line(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "data" / name
+    file.parent.mkdir()
+    with closing(sqlite3.connect(file)) as made:
+        made.executescript("PRAGMA user_version = 2; CREATE TABLE of_later (a);")
+    no_engine = {"DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock", "LOG_LEVEL": "ERROR"}
+    refused = run(tmp_path, "serve", "--port", "0", settings=no_engine)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.strip().splitlines()
+    assert f"{name} was written by a newer Drawbridge (its schema is 2" in line
+    told = run(tmp_path, "doctor", "--json", settings={**no_engine, "MONGODB_URI": ""})
+    broken = {f["subject"]: f["found"] for f in json.loads(told.stdout) if f["health"] == "broken"}
+    subject = "records" if name == "records.sqlite3" else "store"
+    assert "newer Drawbridge" in broken[subject]
+    with closing(sqlite3.connect(file)) as left:
+        assert left.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def test_the_doctor_tells_of_the_records_and_leaves_them_as_they_are(tmp_path: Path) -> None:
+    def told() -> tuple[str, str]:
+        found = json.loads(run(tmp_path, "doctor", "--json").stdout)
+        [records] = [one for one in found if one["subject"] == "records"]
+        return records["health"], records["found"]
+
+    file = tmp_path / "data" / "records.sqlite3"
+    assert told() == ("well", f"{file} is not there yet")
+    assert not file.exists()
+    with closing(sqlite3.connect(file)) as made:
+        made.executescript("PRAGMA user_version = 0;")
+    assert told() == ("well", f"{file}: schema 0, which the next start brings up to 1")
+    file.write_bytes(b"no database" * 1000)
+    assert told()[0] == "broken"
+    (file.parent / "restored").mkdir()
+    assert told()[0] == "limited"

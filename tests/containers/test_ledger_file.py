@@ -58,7 +58,7 @@ def test_what_is_written_is_read_again(file: LedgerFile, tmp_path: Path) -> None
         b"{",
         b"[]",
         b"null",
-        b'{"version": 2}',
+        b'{"version": 0}',
         dump(LEDGER).replace(b'"opened": 1000.0', b'"opened": "soon"'),
         dump(LEDGER).replace(b'"ready": 2', b'"ready": -2'),
         dump(LEDGER)[:-40],
@@ -212,3 +212,17 @@ def test_a_full_disk_is_told_once_and_written_to_when_there_is_room(
             "the container books can be written again",
         ]
         file.release()
+
+
+def test_books_of_a_newer_program_are_left_as_they_are(file: LedgerFile) -> None:
+    newer = orjson.dumps({**orjson.loads(dump(LEDGER)), "version": 2, "more": True})
+    file.path.write_bytes(newer)
+    assert file.claim()
+    with capture_logs() as lines:
+        assert file.read() is None
+        assert file.read() is None
+    assert [line["event"] for line in lines] == [
+        "the container books are of a newer Drawbridge and are left as they are"
+    ]
+    assert not file.write(LEDGER), "they are kept in memory"
+    assert file.path.read_bytes() == newer
