@@ -46,8 +46,14 @@ def test_the_tag_is_the_encodings_and_the_body_is_described() -> None:
     assert describe_body(ENTRY, Encoding.GZIP, 7) == [
         (b"content-type", b"application/json; charset=utf-8"),
         (b"content-length", b"7"),
+        (b"x-content-type-options", b"nosniff"),
         (b"content-encoding", b"gzip"),
     ]
+
+
+def test_what_is_no_json_can_do_nothing_in_a_browser() -> None:
+    page = dict(describe_body(replace(ENTRY, content_type="text/html"), None, 7))
+    assert page[b"content-security-policy"] == b"default-src 'none'; sandbox"
 
 
 def test_what_was_ignored_is_named_within_bounds() -> None:
