@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.backup.place import MakePlace, Place
-from tests.real.mongodb import mongo_server
+from tests.real.mongodb import collect_what_the_driver_left, mongo_server
 from tests.real.redis import redis_process, redis_server
 
 __all__ = ["mongo_server", "redis_process", "redis_server"]
@@ -36,3 +36,4 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakePlace]
     yield make
     for one in made:
         one.forget()
+    collect_what_the_driver_left()

@@ -101,10 +101,10 @@ def mongo_database(mongo_server: MongoServer) -> Iterator[str]:
     mongo_server.start()
     with _client(mongo_server.uri, _PATIENCE) as client:
         client.drop_database(name)
-    _collect_what_the_driver_left()
+    collect_what_the_driver_left()
 
 
-def _collect_what_the_driver_left() -> None:
+def collect_what_the_driver_left() -> None:
     """A driver that is closed while it connects forgets its socket (mongo-python-driver#2858).
 
     Found later, by chance, it would be the fault of a test that has nothing to do with it.
