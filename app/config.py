@@ -269,7 +269,9 @@ class FrontSettings(BaseModel):
         32_000, description="The largest header fields accepted, all of a request together."
     )
     max_connections: int = Field(
-        2000, ge=16, description="Connections of clients at once, in each process; a quarter each."
+        10_000,
+        ge=16,
+        description="Connections of clients at once, in each process; a quarter each.",
     )
     request_head_timeout: Deadline = Field(
         10.0, description="How long a client may take to begin a request, and to send its head."

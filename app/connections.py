@@ -231,6 +231,9 @@ def drop(transport: asyncio.Transport) -> None:
 class Connection(HttpToolsProtocol):
     """uvicorn's own protocol, and what ``clients`` has to know of it."""
 
+    url = b""
+    """As far as it has come; uvicorn has none before the first request begins."""
+
     def __init__(self, clients: Clients, **given: Any) -> None:
         super().__init__(**given)
         self._clients = clients
@@ -299,8 +302,10 @@ class Connection(HttpToolsProtocol):
     def _head_too_large(self) -> None:
         self._clients.dropped("size", _address(self))
         if self._between_requests():
-            detail = f"A head may have {self._clients.largest_head} bytes."
-            self._refuse(431, "Header fields too large", detail)
+            largest = self._clients.largest_head
+            is_url = 2 * len(self.url) > largest
+            status, title = (414, "URL too long") if is_url else (431, "Header fields too large")
+            self._refuse(status, title, f"A head may have {largest} bytes.")
         else:
             drop(self.transport)  # A trailer without end: the answer may be on its way.
 
