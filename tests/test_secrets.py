@@ -71,6 +71,7 @@ def secrets_of(redis: int) -> dict[str, str]:
         "REDIS_URL": f"redis://ada:{MARK}-redis@127.0.0.1:{redis}/0",
         "CELERY_BROKER_URL": f"redis://ada:{MARK}-broker@127.0.0.1:{redis}/1",
         "CELERY_RESULT_BACKEND": f"redis://ada:{MARK}-result@127.0.0.1:{dead}/2",
+        "SENTRY_DSN": f"http://{MARK}@127.0.0.1:{dead}/7",
         "ADMIN_API_KEYS": sha256(KEY.encode()).hexdigest(),
     }
 
