@@ -12,7 +12,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 import uvloop
@@ -102,14 +102,15 @@ def make_celery(
             # Of another version, or not from us: nobody here can do it, now or later.
             _log.warning("a message was refused", reason=str(error))
             raise Reject(str(error), requeue=False) from None
-        with caused_by(
+        cause = caused_by(
             request_id=errand.request_id,
             # By which Celery's own lines call it too.
             run_id=self.request.id,
             traceparent=errand.traceparent,
-        ):
+        )
+        with cause, _StopSignal() as stop:
             try:
-                return uvloop.run(_until_told_to_stop(carry_out(settings, errand)))
+                return uvloop.run(stop.heeded_by(carry_out(settings, errand)))
             except asyncio.CancelledError:
                 _log.info("a job is given back: its worker stops", job=errand.job)
                 raise Reject("its worker stops", requeue=True) from None
@@ -123,15 +124,46 @@ def make_celery(
     return app
 
 
-async def _until_told_to_stop(work: Awaitable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Do ``work``; cancel it some time after SIGTERM."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None  # noqa: S101  # nosec B101
-    loop.add_signal_handler(signal.SIGTERM, lambda: loop.call_later(GRACE, task.cancel))
-    try:
-        return await work
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+class _StopSignal:
+    """SIGTERM to a process of the pool, while the block runs: a job has ``GRACE`` to end by itself,
+    and is cancelled then.
+
+    Before and after the job it is heard, and nothing else: a process that dies while it still has
+    to tell what became of a job leaves a worker that waits for that word for ever.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        self._cancel_later: Callable[[], object] | None = None
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGTERM, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+    async def heeded_by(self, work: Awaitable[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Do ``work``; raises ``CancelledError`` if told to stop, and it did not end in time."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101  # nosec B101
+
+        def cancel_later() -> None:
+            # What a signal interrupts may not touch the loop: it only leaves word.
+            loop.call_soon_threadsafe(lambda: loop.call_later(GRACE, task.cancel))
+
+        self._cancel_later = cancel_later
+        try:
+            if self._came:
+                self._cancel_later()
+            return await work
+        finally:
+            self._cancel_later = None
+
+    def _hear(self, *_: object) -> None:
+        self._came = True
+        if self._cancel_later is not None:
+            self._cancel_later()
 
 
 def run_worker(app: Celery, concurrency: int, on_ready: Callable[[], None]) -> int:

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -180,19 +181,32 @@ async def test_no_password_is_logged_when_the_broker_cannot_be_had(tmp_path: Pat
         assert "hush-hush" not in worker.log
 
 
-async def test_a_job_that_hangs_is_killed_and_the_worker_goes_on(workplace: Workplace) -> None:
-    folder = workplace.settings.data_dir
-    with (folder.parent / "worker.log").open("wb") as log:
+@contextmanager
+def standin_worker(workplace: Workplace, how: str) -> Iterator[Drawbridge]:
+    """A worker of ``tests/standin_worker.py``, which may not be ready yet."""
+    folder = workplace.settings.data_dir.parent
+    with (folder / "worker.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.standin_worker"],
-            env=environment(tmp := folder.parent, workplace.environment),
-            cwd=tmp,
+            [sys.executable, "-m", "tests.standin_worker", how],
+            env=environment(folder, workplace.environment),
+            cwd=folder,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    worker = Drawbridge(process, tmp / "worker.log")
-    sender = celery_app(workplace.settings, workplace.realm)
+    worker = Drawbridge(process, folder / "worker.log")
     try:
+        yield worker
+    finally:
+        if process.poll() is None:
+            worker.kill()
+
+
+async def test_a_job_that_hangs_is_killed_and_the_worker_goes_on(workplace: Workplace) -> None:
+    folder = workplace.settings.data_dir
+    with (
+        standin_worker(workplace, "hang") as worker,
+        closing(celery_app(workplace.settings, workplace.realm)) as sender,
+    ):
         await until_ready(worker)
         for _ in range(2):
             sender.send_task(TASK, kwargs=asdict(Errand("items", time.time())))
@@ -201,10 +215,17 @@ async def test_a_job_that_hangs_is_killed_and_the_worker_goes_on(workplace: Work
         assert "Hard time limit" in worker.log
         await nothing_is_left(workplace)
         assert await stopped(worker) == 0
-    finally:
-        sender.close()
-        if process.poll() is None:
-            worker.kill()
+
+
+async def test_a_worker_that_is_stopped_while_it_tells_of_a_job_ends_too(
+    workplace: Workplace,
+) -> None:
+    with standin_worker(workplace, "report") as worker:
+        await until_ready(worker)
+        await workplace.asked("items")
+        await until((workplace.settings.data_dir / "reporting").exists, 40)
+        assert await stopped(worker) == 0, worker.log
+    assert await workplace.waiting() == 0
 
 
 async def test_a_message_that_makes_no_sense_is_refused_for_good(workplace: Workplace) -> None:
