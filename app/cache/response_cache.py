@@ -43,7 +43,7 @@ from app.errors import ContainerError, RequestRefused, StoreError, UpstreamError
 
 KNOWN_PATIENCE = 1.0
 """Seconds that a client who could be given an old answer waits for a new one."""
-MOMENT, MOST_JUDGED = 0.1, 256
+MOMENT, MOST_JUDGED = 0.1, 1024
 """For how many seconds, and for how many answers, a judgement stands."""
 EARLY = 10.0
 """Fetch times before the end of which no answer is renewed early: the chance is one in 20,000."""
