@@ -13,7 +13,7 @@ from app.config import Settings, StoreSettings
 from app.containers.gate import ContainerGate
 from app.records.change import ChangeLog
 from app.records.history import History
-from app.records.schema import MIGRATIONS
+from app.records.schema import MIGRATIONS, RECORDS
 from app.records.shelf import Shelf
 from app.records.sqlite import SqliteRecords
 from app.records.sqlite_changes import SqliteChangeLog
@@ -72,7 +72,7 @@ async def open_archive(
     ``realm`` is what keys in Redis begin with; ``served``: questions are answered from it here.
     """
     async with AsyncExitStack() as parts:
-        file = SqliteFile(settings.data_dir / "records.sqlite3", MIGRATIONS)
+        file = SqliteFile(settings.data_dir / RECORDS, MIGRATIONS)
         parts.push_async_callback(file.aclose)
         records, history = _records(settings, gate, file)
         parts.push_async_callback(records.aclose)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app import error_reports
 from app.answering import USER_AGENT, ask, open_store
-from app.backup.places import RECORDS, open_mongo
+from app.backup.places import open_mongo
 from app.backup.switch import READY
 from app.cache.key import canonicalise
 from app.config import Settings
@@ -23,7 +23,7 @@ from app.containers.policy import FleetPolicy
 from app.errors import DrawbridgeError, SettingsError, StoreError, UpstreamError
 from app.kingdom.catalogue import Catalogue
 from app.operator_keys import read_keys
-from app.records.schema import MIGRATIONS
+from app.records.schema import MIGRATIONS, RECORDS
 from app.storage.sqlite_connections import newer, schema_of
 from app.tracing import opening
 from app.upstream.client import UpstreamClient

@@ -18,6 +18,7 @@ import zstandard
 
 from app.backup.manifest import Manifest, Proof, dump, load
 from app.errors import BackupError
+from app.storage.folders import sync_folder
 
 MANIFEST = "manifest.json"
 _LARGEST_MANIFEST = 1_000_000
@@ -80,15 +81,6 @@ def unpack(file: Path, folder: Path, *, schema: int, known: Sequence[str]) -> Ma
     if left:
         raise BackupError(f"{file} is damaged: it ends before {', '.join(left)}")
     return manifest
-
-
-def sync_folder(folder: Path) -> None:
-    """Have what was renamed in ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

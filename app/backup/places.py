@@ -26,8 +26,6 @@ from app.storage.sqlite_file import SqliteFile
 if TYPE_CHECKING:
     from app.storage.mongo_link import MongoLink
 
-RECORDS = "records.sqlite3"
-"""The name of the file in the data folder, and in a backup whatever it was taken from."""
 _PATIENCE = 60.0
 """Seconds for one step of the copying: nobody waits for it but an operator."""
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from app.backup.archive_file import unpack
 from app.backup.manifest import Manifest
 from app.backup.places import (
-    RECORDS,
     FilePlace,
     open_file,
     open_link,
@@ -26,7 +25,7 @@ from app.containers.ledger_file import NAME as BOOKS
 from app.errors import BackupError
 from app.records.copying import Watch, copy_changes, copy_history, copy_records
 from app.records.inventory import counts, rename_log
-from app.records.schema import MIGRATIONS
+from app.records.schema import MIGRATIONS, RECORDS
 from app.storage.occupancy import alone_in
 from app.storage.sqlite_connections import flaw_of
 

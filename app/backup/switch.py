@@ -19,12 +19,13 @@ from typing import Any
 import orjson
 import structlog
 
-from app.backup.archive_file import sync_folder
-from app.backup.places import RECORDS, open_file, open_link, open_redis_log
+from app.backup.places import open_file, open_link, open_redis_log
 from app.config import Settings
 from app.containers.ledger_file import NAME as BOOKS
 from app.errors import BackupError, StoreError
 from app.records.copying import copy_changes
+from app.records.schema import RECORDS
+from app.storage.folders import sync_folder
 from app.storage.occupancy import InUse, alone_in
 
 _log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from pathlib import Path
 from app import __version__
 from app.backup.archive_file import pack, proof_of
 from app.backup.manifest import Manifest
-from app.backup.places import RECORDS, FilePlace, open_file, open_link, open_mongo, open_redis_log
+from app.backup.places import FilePlace, open_file, open_link, open_mongo, open_redis_log
 from app.backup.switch import finish
 from app.backup.workspace import workspace
 from app.config import Settings
@@ -25,7 +25,7 @@ from app.containers.ledger_file import NAME as BOOKS
 from app.errors import BackupError
 from app.records.copying import Watch, copy_changes, copy_history, copy_records
 from app.records.inventory import clear_changes, counts
-from app.records.schema import MIGRATIONS
+from app.records.schema import MIGRATIONS, RECORDS
 from app.storage.occupancy import in_use
 from app.storage.sqlite_connections import copy_to
 

@@ -21,6 +21,7 @@ import structlog
 
 from app.containers.ledger import Account
 from app.containers.wake_times import LAST_STEP, WakeTimes
+from app.storage.folders import sync_folder
 
 _log = structlog.get_logger(__name__)
 NAME = "container-ledger.json"
@@ -105,7 +106,7 @@ class LedgerFile:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(fresh, self.path)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         except OSError as error:
             self._told(error)
             # What was written of it would keep a full disk full.
@@ -237,12 +238,3 @@ def _step(text: Any) -> int:
     if not 0 <= step <= LAST_STEP:
         raise ValueError(f"{text!r} is no step of the histogram")
     return step
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name has to reach the disk as well."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -125,8 +125,9 @@ class RedisLink:
             try:
                 answer = await in_time(ask, PATIENCE)
             except FAILURES as error:
-                self._note_away(reason_of(error))
-                raise Away(reason_of(error)) from None
+                reason = reason_of(error)
+                self._note_away(reason)
+                raise Away(reason) from None
         self._note_back()
         return answer
 

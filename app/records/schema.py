@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from app.storage.sqlite_file import Migrations
 
+RECORDS = "records.sqlite3"
+"""The name of the file in the data folder, and in a backup whatever it was taken from."""
+
 _VERSIONS = """
 CREATE TABLE versions (
     kind TEXT NOT NULL, id TEXT NOT NULL, draft INTEGER NOT NULL, digest TEXT NOT NULL,

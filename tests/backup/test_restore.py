@@ -17,10 +17,10 @@ from pymongo import MongoClient
 
 from app.backup.archive_file import pack, proof_of
 from app.backup.manifest import Manifest
-from app.backup.places import RECORDS
 from app.containers.ledger_file import NAME as BOOKS
 from app.errors import BackupError, StoreError, StoreUnavailable
 from app.records.change import CursorGone
+from app.records.schema import RECORDS
 from app.records.store import Generation
 from app.storage.occupancy import in_use
 from tests.backup.contents import BEGAN, DAY, row, run

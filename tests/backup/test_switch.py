@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from app.backup.places import RECORDS
 from app.backup.switch import MAKING, READY, commit, finish, make_room
 from app.containers.ledger_file import NAME as BOOKS
 from app.errors import BackupError
+from app.records.schema import RECORDS
 from app.runtime import open_runtime
 from tests.backup.place import MakePlace, Place
 
