@@ -26,7 +26,7 @@ from app.cache.fields import Fields
 from app.cause import new_id
 from app.connections import Clients, Connection, fits
 from app.middleware.client_address import Networks, client_of
-from app.middleware.hits import LEARN, Asked, Hits
+from app.middleware.hits import LEARN, Asked, Head, Hits
 from app.serving import MakeProtocol
 
 try:
@@ -38,6 +38,7 @@ except ImportError:
 LONGEST = 4096
 """Bytes; longer requests are not remembered."""
 _MOST, _MOST_BYTES = 4096, 2_000_000
+_ID = b"\r\nx-request-id: %b\r\n\r\n"
 _APART = 32_768
 """From so many bytes on, copying a body behind its head costs more than a second buffer."""
 
@@ -59,8 +60,6 @@ class Memo:
         self.size = 0
         """Bytes of the requests that are remembered."""
         self.get = self._known.get
-        self._headers: Fields = []
-        self._lines = b""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -82,13 +81,6 @@ class Memo:
         if self._known.pop(request, None) is not None:
             self.size -= len(request)
 
-    def lines(self, headers: Fields) -> bytes:
-        """The server's own fields as they are sent; it makes new ones once a second."""
-        if headers is not self._headers:
-            self._headers = headers
-            self._lines = b"".join(b"%b: %b\r\n" % field for field in headers)
-        return self._lines
-
 
 class FastHits(Connection):
     """A connection like others for everything that ``memo`` does not know."""
@@ -100,6 +92,8 @@ class FastHits(Connection):
         self._client = ""
         self._reading = False
         """Whether the parser is in the middle of a request."""
+        self._rests = False
+        """Whether the last that happened here was a hit, so that it need not be looked at."""
         self._begun = 0
         self._hit_at = 0.0
         # These are uvicorn's to see to, before the application is asked.
@@ -112,11 +106,12 @@ class FastHits(Connection):
 
     def data_received(self, data: bytes) -> None:
         known = self._memo.get(data)
-        resting = self._is_resting()
+        resting = self._rests or self._is_resting()
         if known is not None and resting:
             if self._answer(known):
                 return
             self._memo.forget(data)
+        self._rests = False
         self._begun = 0
         super().data_received(data)
         if self.parser.should_upgrade():
@@ -135,9 +130,17 @@ class FastHits(Connection):
         self._reading = False
         super().on_message_complete()
 
+    def pause_writing(self) -> None:
+        self._rests = False
+        super().pause_writing()
+
+    def shutdown(self) -> None:
+        self._rests = False
+        super().shutdown()
+
     def timeout_keep_alive_handler(self) -> None:
         # Hits leave the timer alone, which is cheaper than a new one for each.
-        left = self._hit_at + self.timeout_keep_alive - self.loop.time()
+        left = self._hit_at + self.timeout_keep_alive - time.perf_counter()
         if left > 0 and not self.transport.is_closing():
             self._await_next(left)
         else:
@@ -171,31 +174,24 @@ class FastHits(Connection):
         asked, hits = known
         client = self._client if not asked.forwarded else self._client_of(asked.forwarded)
         request_id = asked.request_id or new_id()
-        given = hits.answer(asked, client, request_id)
-        if given is None:
+        answer = hits.answer(asked, client, request_id)
+        if answer is None:
             return False
-        head, lines = given.head, self._memo.lines(self.server_state.default_headers)
-        if head.lines is not lines:
-            if head.block is None:
-                return False
-            head.lines, head.opening = lines, STATUS_LINE[head.status] + lines + head.block
-        pieces = (
-            head.opening,
-            given.standing,
-            b"\r\nx-request-id: ",
-            request_id.encode(),
-            b"\r\n\r\n",
-            given.body,
-        )
-        if len(given.body) < _APART:
-            self.transport.write(b"".join(pieces))
+        (head, body), standing = answer
+        server = self.server_state
+        if head.lines is not server.default_headers and not _open(head, server.default_headers):
+            return False
+        end = _ID % request_id.encode()
+        self._rests = True
+        if len(body) < _APART:
+            self.transport.write(b"".join((head.opening, standing, end, body)))
         else:
-            self.transport.writelines([b"".join(pieces[:-1]), given.body])
-        self.server_state.total_requests += 1
-        self._hit_at = self.loop.time()
+            self.transport.writelines([b"".join((head.opening, standing, end)), body])
+        server.total_requests += 1
+        self._hit_at = began
         if self.timeout_keep_alive_task is None:
             self._await_next(self.timeout_keep_alive)
-        hits.note(asked, given, client, request_id, time.perf_counter() - began)
+        hits.note(asked, head, client, request_id, time.perf_counter() - began)
         return True
 
     def _await_next(self, seconds: float) -> None:
@@ -204,6 +200,15 @@ class FastHits(Connection):
 
     def _client_of(self, forwarded: Fields) -> str:
         return client_of(self.client[0] if self.client else None, forwarded, self._trusted)
+
+
+def _open(head: Head, lines: Fields) -> bool:
+    """Put ``lines``, the server's own, into ``head``; ``False`` if no server may send that."""
+    if head.block is None:
+        return False
+    own = b"".join([b"%b: %b\r\n" % field for field in lines])
+    head.lines, head.opening = lines, STATUS_LINE[head.status] + own + head.block
+    return True
 
 
 def fast_protocol(

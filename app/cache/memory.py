@@ -11,6 +11,7 @@ from collections import OrderedDict
 from itertools import chain, islice
 
 from app.cache.admission import Popularity, contest
+from app.cache.leases import Leases
 from app.cache.store import Entry, StoreStats
 
 _OVERHEAD = 600
@@ -31,9 +32,10 @@ def _weight(entry: Entry) -> int:
 class _Segment:
     """Entries in the order of their last use, and what they weigh together."""
 
-    def __init__(self) -> None:
+    def __init__(self, leases: Leases) -> None:
         self.entries: OrderedDict[str, Entry] = OrderedDict()
         self.weight = 0
+        self._leases = leases
 
     def put(self, entry: Entry) -> None:
         self.remove(entry.key)
@@ -44,11 +46,13 @@ class _Segment:
         entry = self.entries.pop(key, None)
         if entry is not None:
             self.weight -= _weight(entry)
+            self._leases.end(key)
         return entry
 
     def remove_oldest(self) -> Entry:
-        _, entry = self.entries.popitem(last=False)
+        key, entry = self.entries.popitem(last=False)
         self.weight -= _weight(entry)
+        self._leases.end(key)
         return entry
 
 
@@ -64,8 +68,10 @@ class MemoryTier:
         self._largest = max_bytes // _LARGEST_SHARE
         self._window_size = max_bytes // _WINDOW_SHARE
         self._main_size = max_bytes - self._window_size
-        self._window = _Segment()
-        self._main = _Segment()
+        self.leases = Leases()
+        """On entries that are here: what is given up or replaced ends its lease."""
+        self._window = _Segment(self.leases)
+        self._main = _Segment(self.leases)
         self._popularity = Popularity(max_bytes)
 
     def get(self, key: str) -> Entry | None:
@@ -117,7 +123,8 @@ class MemoryTier:
     def clear(self) -> int:
         """Forget everything; how many entries there were."""
         count = self.stats().entries
-        self._window, self._main = _Segment(), _Segment()
+        self.leases.end_all()
+        self._window, self._main = _Segment(self.leases), _Segment(self.leases)
         return count
 
     def prune(self, stored_before: float) -> int:

@@ -29,6 +29,7 @@ from app.cache.freshness import (
 )
 from app.cache.gate import StoreGate
 from app.cache.key import RequestKey
+from app.cache.leases import MOMENT, Lease
 from app.cache.memory import MemoryTier
 from app.cache.outcome import Outcome, Source
 from app.cache.purge_book import PurgeBook
@@ -43,8 +44,6 @@ from app.errors import ContainerError, RequestRefused, StoreError, UpstreamError
 
 KNOWN_PATIENCE = 1.0
 """Seconds that a client who could be given an old answer waits for a new one."""
-MOMENT, MOST_JUDGED = 0.1, 1024
-"""For how many seconds, and for how many answers, a judgement stands."""
 EARLY = 10.0
 """Fetch times before the end of which no answer is renewed early: the chance is one in 20,000."""
 
@@ -110,26 +109,28 @@ class ResponseCache:
         self._warm_up = WarmUp(memory, store, gate, self.writer, clock=clock, wall=wall)
         self._warm_up.begin()
         self._wall = wall
-        self._judged: dict[str, Outcome] = {}
-        self._judged_at = 0.0
+        self.clock = clock
+        """What leases are timed by."""
         self._chance = chance
         self._patience = patience
         self._recorded = recorded
 
     def peek(self, key: RequestKey) -> Outcome | None:
-        """The answer if memory has one that may be given at once; costs no waiting at all.
+        """The answer if memory has one that may be given at once; costs no waiting at all."""
+        lease = self.lease(key)
+        return None if lease is None else lease.outcome
 
-        What was judged a moment ago is not judged again, and counts as asked for once. Of an
-        answer that is no longer fresh a newer one of the records takes the place.
+    def lease(self, key: RequestKey) -> Lease | None:
+        """The same, and for how long it may be given again unasked: not at all, unless it stays
+        fresh for longer than that.
+
+        While a lease runs, the answer counts as asked for once. Of an answer that is no longer
+        fresh a newer one of the records takes the place.
         """
-        now = self._wall()
-        outcome = self._judged.get(key.digest)
-        if (
-            outcome is not None
-            and self._judged_at <= now < self._judged_at + MOMENT
-            and self.memory.look(key.digest) is outcome.entry
-        ):
-            return outcome
+        now = self.clock()
+        lease = self.memory.leases.get(key.digest, now)
+        if lease is not None:
+            return lease
         entry = self.memory.get(key.digest)
         if entry is None:
             return None
@@ -143,17 +144,11 @@ class ResponseCache:
             self._fetches.refresh(key, entry)
         elif self._nearly_over(entry, judgement):
             self._fetches.refresh(key, entry, early=True)
-        elif judgement.ttl > EARLY * entry.fetch_seconds + MOMENT:
-            self._keep_judged(outcome, now)
-        return outcome
-
-    def _keep_judged(self, outcome: Outcome, now: float) -> None:
-        """Let it stand for a moment, in which only a purge or a newer answer can change it."""
-        if not self._judged_at <= now < self._judged_at + MOMENT:
-            self._judged.clear()
-            self._judged_at = now
-        if len(self._judged) < MOST_JUDGED and outcome.source is Source.MEMORY:
-            self._judged[outcome.entry.key] = outcome
+        elif (
+            judgement.ttl > EARLY * entry.fetch_seconds + MOMENT and outcome.source is Source.MEMORY
+        ):
+            return self.memory.leases.grant(outcome, now)
+        return Lease(outcome)
 
     async def answer(self, key: RequestKey, admit: Admit = _admit) -> Outcome:
         """The best answer that can be had. ``admit`` is asked before the upstream is, and may
@@ -198,7 +193,7 @@ class ResponseCache:
     def purge(self, purge: Purge) -> None:
         """Let ``purge`` count, at once here and for ever; no answer is looked for."""
         self.purges.enter(purge)
-        self._judged.clear()
+        self.memory.leases.end_all()
         if purge.hard and purge.scope is Scope.ALL:
             self.memory.clear()
 

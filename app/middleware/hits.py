@@ -24,6 +24,7 @@ from app.cache.conditional import Condition, evaluate
 from app.cache.encoding import Encoding, negotiate, tag_of
 from app.cache.fields import Fields, describe_answer, describe_body
 from app.cache.key import Canonical
+from app.cache.leases import Lease
 from app.cache.outcome import Outcome
 from app.cache.questions import Questions
 from app.cache.response_cache import ResponseCache
@@ -48,7 +49,7 @@ _UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _KEPT = 4096
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Asked:
     """What a request without special wishes asks: all that its answer and its log line need,
     except what changes from one moment, and from one client, to the next.
@@ -64,6 +65,8 @@ class Asked:
     """The client's own, if it sent a decent one."""
     forwarded: Fields
     """The fields that may say who the client is."""
+    lease: Lease | None = None
+    """What it was answered by last, in case that still runs; ``Given`` is prepared there."""
     head: Head | None = None
     """What its answer was headed by last, in case that is still right."""
 
@@ -102,8 +105,9 @@ class Head:
         self.fields = fields
         self.silent = silent
         self.count = count
-        self.opening = self.lines = b""
-        """What a server sends before ``block`` and with it, and its own fields in there: they are
+        self.opening = b""
+        self.lines: Fields | None = None
+        """What a server sends up to the end of ``block``, and its own fields in there: they are
         the same for a second.
         """
 
@@ -128,13 +132,11 @@ class Head:
 
 
 class Given(NamedTuple):
-    """The answer to a request; ``standing`` is the value of its last field, ``RateLimit``, which
-    is there if ``Hits`` knows limits.
+    """The answer to a request; its last field, ``RateLimit``, lacks the value, which is another
+    for everybody. It is there if ``Hits`` knows limits.
     """
 
-    outcome: Outcome
     head: Head
-    standing: bytes
     body: bytes
 
 
@@ -160,6 +162,7 @@ class Hits:
         self._app = app
         self._questions = questions
         self._cache = cache
+        self._clock = cache.clock
         self._variants = variants
         self._metrics = metrics
         self._log = log
@@ -173,72 +176,70 @@ class Hits:
             asked = self._read(scope)
             if asked is not None:
                 client, request_id = scope["state"][CLIENT], asked.request_id or new_id()
-                given = self.answer(asked, client, request_id)
-                if given is not None:
-                    await self._give(asked, given, client, request_id, scope, send, began)
+                answer = self.answer(asked, client, request_id)
+                if answer is not None:
+                    head = await self._give(*answer, request_id, send)
+                    learn: Learn | None = scope.get(LEARN)
+                    if learn is not None:
+                        learn(asked, self)
+                    self.note(asked, head, client, request_id, time.perf_counter() - began)
                     return
         await self._app(scope, receive, send)
 
-    def answer(self, asked: Asked, client: str, request_id: str) -> Given | None:
-        """The answer to give at once, counted against the client's quota; ``None``: have the
-        request go the ordinary way. Who gives it calls ``note`` after that.
+    def answer(self, asked: Asked, client: str, request_id: str) -> tuple[Given, bytes] | None:
+        """The answer to give at once, counted against the client's quota, and the value of the
+        field ``RateLimit``; ``None``: have the request go the ordinary way. Who gives it calls
+        ``note`` after that.
         """
-        # What is begun here, a refresh say, belongs to the request.
-        token = REQUEST_ID.set(request_id)
-        try:
-            return self._answer(asked, client)
-        finally:
-            REQUEST_ID.reset(token)
+        lease = asked.lease
+        if lease is not None and self._clock() < lease.until:
+            given: Given | None = lease.prepared[asked]
+        else:
+            # What is begun here, a refresh say, belongs to the request.
+            token = REQUEST_ID.set(request_id)
+            try:
+                given = self._find(asked)
+            finally:
+                REQUEST_ID.reset(token)
+        if given is None:
+            return None
+        if self._limit is None:
+            return given, b""
+        standing = self._limit.take_hit(client)
+        return None if standing is None else (given, standing)
 
-    def _answer(self, asked: Asked, client: str) -> Given | None:
-        key = asked.question.key
+    def _find(self, asked: Asked) -> Given | None:
+        asked.lease = None
         if asked.encoding is not None and not self._is_made(asked, asked.encoding):
             return None
         # After that, because it counts: what goes the ordinary way is looked up there.
-        outcome = self._cache.peek(key)
-        if outcome is None:
+        lease = self._cache.lease(asked.question.key)
+        if lease is None:
             return None
-        standing = b""
-        if self._limit is not None:
-            taken = self._limit.take_hit(client)
-            if taken is None:
-                return None
-            standing = taken
-        encoding, body = self._body(outcome.entry, asked.encoding)
+        encoding, body = self._body(lease.outcome.entry, asked.encoding)
         head = asked.head
-        if head is None or not head.is_of(outcome, encoding):
-            head = asked.head = self._head(asked, outcome, encoding, len(body))
-        return Given(outcome, head, standing, b"" if head.silent else body)
+        if head is None or not head.is_of(lease.outcome, encoding):
+            head = asked.head = self._head(asked, lease.outcome, encoding, len(body))
+        given = Given(head, b"" if head.silent else body)
+        if lease.runs:
+            lease.prepared[asked], asked.lease = given, lease
+        return given
 
-    def note(
-        self, asked: Asked, given: Given, client: str, request_id: str, seconds: float
-    ) -> None:
-        """Count and log a request that was answered with ``given``."""
-        head = given.head
+    def note(self, asked: Asked, head: Head, client: str, request_id: str, seconds: float) -> None:
+        """Count and log a request that was answered with what ``head`` is of."""
         head.count.add(seconds)
         if self._log is not None:
             route = asked.question.key.operation.path
             self._log(route, asked.method, asked.path, head.status, seconds, request_id, client)
 
-    async def _give(
-        self,
-        asked: Asked,
-        given: Given,
-        client: str,
-        request_id: str,
-        scope: Scope,
-        send: Send,
-        began: float,
-    ) -> None:
-        fields = [*given.head.fields, (b"x-request-id", request_id.encode())]
+    async def _give(self, given: Given, standing: bytes, request_id: str, send: Send) -> Head:
+        head = given.head
+        fields = [*head.fields, (b"x-request-id", request_id.encode())]
         if self._limit is not None:
-            fields[-2] = (b"ratelimit", given.standing)
-        await send({"type": "http.response.start", "status": given.head.status, "headers": fields})
+            fields[-2] = (b"ratelimit", standing)
+        await send({"type": "http.response.start", "status": head.status, "headers": fields})
         await send({"type": "http.response.body", "body": given.body})
-        learn: Learn | None = scope.get(LEARN)
-        if learn is not None:
-            learn(asked, self)
-        self.note(asked, given, client, request_id, time.perf_counter() - began)
+        return head
 
     def _read(self, scope: Scope) -> Asked | None:
         """What the request asks; ``None`` if nobody asked that before, or not so simply."""

@@ -111,14 +111,18 @@ class Tally:
             return max(0.0, left - window * (room - self.current) / self.previous)
         return left + window * (1 - room / self.current)
 
-    def take(self, cost: int, now: float) -> Standing | None:
-        """Count ``cost`` units if they fit beside what is used; ``None`` if not."""
-        used = self.used(now) + cost
-        if used > self.limit.quota:
+    def take_one(self, now: float) -> int | None:
+        """Count one unit if it fits beside what is used; how many remain, ``None`` if not one."""
+        # ``used`` written out: every hit comes by.
+        current = self.current + 1
+        left: float = self.limit.quota - current
+        if self.previous:
+            left -= self.previous * (self.ends - now) / self.limit.window
+        if left < 0:
             return None
-        self.current += cost
-        self.unshared += cost
-        return self._standing(used, now, 0.0)
+        self.current = current
+        self.unshared += 1
+        return int(left)
 
     def add(self, cost: int) -> None:
         """Count ``cost`` units; give back if it is negative."""
@@ -141,11 +145,8 @@ class Tally:
 
     def standing(self, now: float, wait: float = 0.0) -> Standing:
         """How the client stands, having been granted something or told to ``wait``."""
-        return self._standing(self.used(now), now, wait)
-
-    def _standing(self, used: float, now: float, wait: float) -> Standing:
         limit, left = self.limit, self.ends - now
-        remaining = int(limit.quota - used)
+        remaining = int(limit.quota - self.used(now))
         # Numbers with a fraction may make a little more than a window of it.
         reset = left if left < limit.window else limit.window
         return Standing(limit, remaining if remaining > 0 else 0, reset, wait)
@@ -176,15 +177,22 @@ class ClientQuotas:
         """
         now = self.clock()
         tallies = self._of(client, now)
-        if len(tallies) == 1 and (standing := tallies[0].take(cost, now)) is not None:
-            if self._touched is not None:
-                self._touched[client] = tallies
-            return standing
         for tally in tallies:
             # Asked first whether it fits, which is cheaper than for how long it does not.
             if tally.used(now) + cost > tally.limit.quota and tally.wait(cost, now):
                 return _refused(tallies, cost, now)
         return self._count(client, tallies, cost, now)
+
+    def tally_of(self, client: str, now: float) -> Tally | None:
+        """What the client used, for whoever counts one more; ``None`` if there is more than one
+        limit: then ``take`` does it.
+        """
+        if len(self.limits) != 1:
+            return None
+        tallies = self._of(client, now)
+        if self._touched is not None:
+            self._touched[client] = tallies
+        return tallies[0]
 
     def charge(self, client: str, cost: int) -> Standing:
         """Count ``cost`` units that are spent already, or give some back."""

@@ -43,6 +43,7 @@ class RateLimit:
         self._unlimited = frozenset(unlimited)
         # Beside the request itself: a small quota must leave room for one miss.
         self._miss_cost = min(miss_cost, *(limit.quota - 1 for limit in quotas.limits))
+        self._hit_field = b'"%b";r=%%d;t=%%d' % quotas.limits[0].name.encode()
         self.policy = (b"ratelimit-policy", policy_field(quotas.limits).encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,6 +68,13 @@ class RateLimit:
         the value of the field ``RateLimit`` to send beside ``policy``. ``None``: do not
         answer but pass it on, to be refused.
         """
+        now = self._quotas.clock()
+        tally = self._quotas.tally_of(client, now)
+        if tally is not None:
+            remaining = tally.take_one(now)
+            if remaining is not None:
+                reset = math.ceil(tally.ends - now)
+                return self._hit_field % (remaining, min(reset, tally.limit.window))
         standing = self._quotas.take(client)
         return None if standing.wait else standing_field(standing).encode()
 
