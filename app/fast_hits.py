@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, cast
 from starlette.types import Scope
 
 from app.cache.fields import Fields
-from app.cause import new_id
+from app.cause import new_ids
 from app.connections import Clients, Connection, fits
 from app.middleware.client_address import Networks, client_of
 from app.middleware.hits import LEARN, Asked, Head, Hits
@@ -38,7 +38,7 @@ except ImportError:
 LONGEST = 4096
 """Bytes; longer requests are not remembered."""
 _MOST, _MOST_BYTES = 4096, 2_000_000
-_ID = b"\r\nx-request-id: %b\r\n\r\n"
+_ID, _END = b"\r\nx-request-id: ", b"\r\n\r\n"
 _APART = 32_768
 """From so many bytes on, copying a body behind its head costs more than a second buffer."""
 
@@ -60,6 +60,8 @@ class Memo:
         self.size = 0
         """Bytes of the requests that are remembered."""
         self.get = self._known.get
+        self.ids = new_ids()
+        """Of the requests that bring none."""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -88,6 +90,7 @@ class FastHits(Connection):
     def __init__(self, memo: Memo, trusted: Networks, clients: Clients, **given: Any) -> None:
         super().__init__(clients, **given)
         self._memo = memo
+        self._ids = memo.ids
         self._trusted = trusted
         self._client = ""
         self._reading = False
@@ -140,7 +143,7 @@ class FastHits(Connection):
 
     def timeout_keep_alive_handler(self) -> None:
         # Hits leave the timer alone, which is cheaper than a new one for each.
-        left = self._hit_at + self.timeout_keep_alive - time.perf_counter()
+        left = self._hit_at + self.timeout_keep_alive - time.monotonic()
         if left > 0 and not self.transport.is_closing():
             self._await_next(left)
         else:
@@ -170,28 +173,29 @@ class FastHits(Connection):
 
     def _answer(self, known: Known) -> bool:
         """Give the answer if there is one to give at once; whether that was so."""
-        began = time.perf_counter()
+        now = time.monotonic()
         asked, hits = known
         client = self._client if not asked.forwarded else self._client_of(asked.forwarded)
-        request_id = asked.request_id or new_id()
-        answer = hits.answer(asked, client, request_id)
+        request_id = asked.request_id or next(self._ids)
+        answer = hits.answer(asked, client, request_id, now)
         if answer is None:
             return False
         (head, body), standing = answer
         server = self.server_state
         if head.lines is not server.default_headers and not _open(head, server.default_headers):
             return False
-        end = _ID % request_id.encode()
         self._rests = True
         if len(body) < _APART:
-            self.transport.write(b"".join((head.opening, standing, end, body)))
+            whole = b"".join((head.opening, standing, _ID, request_id, _END, body))
+            self.transport.write(whole)
         else:
-            self.transport.writelines([b"".join((head.opening, standing, end)), body])
+            opening = b"".join((head.opening, standing, _ID, request_id, _END))
+            self.transport.writelines([opening, body])
         server.total_requests += 1
-        self._hit_at = began
+        self._hit_at = now
         if self.timeout_keep_alive_task is None:
             self._await_next(self.timeout_keep_alive)
-        hits.note(asked, head, client, request_id, time.perf_counter() - began)
+        hits.note(asked, head, client, request_id, time.monotonic() - now)
         return True
 
     def _await_next(self, seconds: float) -> None:

@@ -61,7 +61,7 @@ class Asked:
     encoding: Encoding | None
     """What the client likes best; ``None`` is identity."""
     if_none_match: list[str]
-    request_id: str | None
+    request_id: bytes | None
     """The client's own, if it sent a decent one."""
     forwarded: Fields
     """The fields that may say who the client is."""
@@ -162,7 +162,6 @@ class Hits:
         self._app = app
         self._questions = questions
         self._cache = cache
-        self._clock = cache.clock
         self._variants = variants
         self._metrics = metrics
         self._log = log
@@ -172,31 +171,33 @@ class Hits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            began = time.perf_counter()
+            began = time.monotonic()
             asked = self._read(scope)
             if asked is not None:
-                client, request_id = scope["state"][CLIENT], asked.request_id or new_id()
-                answer = self.answer(asked, client, request_id)
+                client, request_id = scope["state"][CLIENT], asked.request_id or new_id().encode()
+                answer = self.answer(asked, client, request_id, began)
                 if answer is not None:
                     head = await self._give(*answer, request_id, send)
                     learn: Learn | None = scope.get(LEARN)
                     if learn is not None:
                         learn(asked, self)
-                    self.note(asked, head, client, request_id, time.perf_counter() - began)
+                    self.note(asked, head, client, request_id, time.monotonic() - began)
                     return
         await self._app(scope, receive, send)
 
-    def answer(self, asked: Asked, client: str, request_id: str) -> tuple[Given, bytes] | None:
+    def answer(
+        self, asked: Asked, client: str, request_id: bytes, now: float
+    ) -> tuple[Given, bytes] | None:
         """The answer to give at once, counted against the client's quota, and the value of the
         field ``RateLimit``; ``None``: have the request go the ordinary way. Who gives it calls
-        ``note`` after that.
+        ``note`` after that. ``now`` is of the clock that leases and quotas go by: the monotonic.
         """
         lease = asked.lease
-        if lease is not None and self._clock() < lease.until:
+        if lease is not None and now < lease.until:
             given: Given | None = lease.prepared[asked]
         else:
             # What is begun here, a refresh say, belongs to the request.
-            token = REQUEST_ID.set(request_id)
+            token = REQUEST_ID.set(request_id.decode())
             try:
                 given = self._find(asked)
             finally:
@@ -205,7 +206,7 @@ class Hits:
             return None
         if self._limit is None:
             return given, b""
-        standing = self._limit.take_hit(client)
+        standing = self._limit.take_hit(client, now)
         return None if standing is None else (given, standing)
 
     def _find(self, asked: Asked) -> Given | None:
@@ -225,16 +226,19 @@ class Hits:
             lease.prepared[asked], asked.lease = given, lease
         return given
 
-    def note(self, asked: Asked, head: Head, client: str, request_id: str, seconds: float) -> None:
+    def note(
+        self, asked: Asked, head: Head, client: str, request_id: bytes, seconds: float
+    ) -> None:
         """Count and log a request that was answered with what ``head`` is of."""
         head.count.add(seconds)
         if self._log is not None:
             route = asked.question.key.operation.path
-            self._log(route, asked.method, asked.path, head.status, seconds, request_id, client)
+            id_ = request_id.decode()
+            self._log(route, asked.method, asked.path, head.status, seconds, id_, client)
 
-    async def _give(self, given: Given, standing: bytes, request_id: str, send: Send) -> Head:
+    async def _give(self, given: Given, standing: bytes, request_id: bytes, send: Send) -> Head:
         head = given.head
-        fields = [*head.fields, (b"x-request-id", request_id.encode())]
+        fields = [*head.fields, (b"x-request-id", request_id)]
         if self._limit is not None:
             fields[-2] = (b"ratelimit", standing)
         await send({"type": "http.response.start", "status": head.status, "headers": fields})
@@ -324,7 +328,8 @@ def _block(fields: Fields) -> bytes | None:
 
 def _asked(question: Canonical, scope: Scope) -> Asked | None:
     """What a request without special wishes asks; ``None`` if it has any."""
-    accept_encoding = request_id = None
+    accept_encoding: str | None = None
+    request_id: bytes | None = None
     if_none_match: list[str] = []
     forwarded: Fields = []
     for name, value in scope["headers"]:
@@ -337,7 +342,7 @@ def _asked(question: Canonical, scope: Scope) -> Asked | None:
         elif name == b"if-none-match":
             if_none_match.append(value.decode("latin-1"))
         elif name == b"x-request-id":
-            request_id = request_id or decent_id(value)
+            request_id = value if request_id is None and decent_id(value) else request_id
         elif name in FORWARDED:
             forwarded.append((name, value))
     method, path, encoding = scope["method"], scope["path"], negotiate(accept_encoding or "")

@@ -6,12 +6,16 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil, inf
 from operator import itemgetter
 from typing import NamedTuple
 
+MOMENT = 0.1
+"""Seconds for which units are lent."""
 MAX_CLIENTS = 50_000
 """So many clients are counted; of more, the one that was quiet longest is forgotten."""
 
+_OVER = -inf
 _SECONDS = {
     "second": 1,
     "minute": 60,
@@ -70,9 +74,12 @@ class Tally:
 
     Two numbers stand for the times of all requests: those of the window that runs, and those of
     the one before, which fade as it runs.
+
+    What fits beside them is lent for a moment, to be taken unit by unit without calculating; in
+    that moment nothing fades. Whoever takes one counts it in ``current`` and ``unshared`` too.
     """
 
-    __slots__ = ("current", "ends", "limit", "previous", "unshared")
+    __slots__ = ("current", "ends", "field", "lent", "lent_until", "limit", "previous", "unshared")
 
     def __init__(self, limit: Limit, now: float) -> None:
         self.limit = limit
@@ -81,6 +88,22 @@ class Tally:
         self.previous = 0
         self.unshared = 0
         """What other processes were not told of the window that runs."""
+        self.lent = 0
+        self.lent_until = _OVER
+        self.field = b""
+        """What the field ``RateLimit`` says, but for the units that remain."""
+
+    def lend(self, now: float) -> None:
+        """Lend what is there for a moment, in the window that runs."""
+        standing = self.standing(now)
+        self.lent = standing.remaining
+        self.lent_until = min(now + MOMENT, self.ends)
+        self.field = standing_form(self.limit, standing.reset)
+
+    def tell(self) -> int:
+        """What other processes were not told; from now on they are."""
+        untold, self.unshared, self.lent_until = self.unshared, 0, _OVER
+        return untold
 
     def roll(self, now: float) -> None:
         """Begin the window that ``now`` is in, if that one is over which runs."""
@@ -94,6 +117,7 @@ class Tally:
             self.ends = now + window
             self.previous = 0
         self.current = self.unshared = 0
+        self.lent_until = _OVER
 
     def used(self, now: float) -> float:
         """Units used in the last ``window`` seconds, as good as two numbers can tell."""
@@ -111,25 +135,13 @@ class Tally:
             return max(0.0, left - window * (room - self.current) / self.previous)
         return left + window * (1 - room / self.current)
 
-    def take_one(self, now: float) -> int | None:
-        """Count one unit if it fits beside what is used; how many remain, ``None`` if not one."""
-        # ``used`` written out: every hit comes by.
-        current = self.current + 1
-        left: float = self.limit.quota - current
-        if self.previous:
-            left -= self.previous * (self.ends - now) / self.limit.window
-        if left < 0:
-            return None
-        self.current = current
-        self.unshared += 1
-        return int(left)
-
     def add(self, cost: int) -> None:
         """Count ``cost`` units; give back if it is negative."""
         before = self.current
         after = before + cost if before + cost > 0 else 0
         self.current = after
         self.unshared += after - before
+        self.lent_until = _OVER
 
     def adopt(self, left: float, current: int, previous: int, now: float) -> None:
         """Take what all processes counted together, in a window that has ``left`` seconds left,
@@ -140,6 +152,7 @@ class Tally:
         self.ends = now + left
         self.current = max(0, current + self.unshared)
         self.previous = previous
+        self.lent_until = _OVER
         if self.used(now) < known:
             self.ends, self.current, self.previous = mine
 
@@ -153,6 +166,11 @@ class Tally:
 
 
 Tallies = tuple[Tally, ...]
+
+
+def standing_form(limit: Limit, reset: float) -> bytes:
+    """``RateLimit``, as in draft 11 of the IETF's, with ``%d`` for the units that remain."""
+    return b'"%b";r=%%d;t=%d' % (limit.name.encode(), ceil(reset))
 
 
 class ClientQuotas:
@@ -183,16 +201,28 @@ class ClientQuotas:
                 return _refused(tallies, cost, now)
         return self._count(client, tallies, cost, now)
 
-    def tally_of(self, client: str, now: float) -> Tally | None:
-        """What the client used, for whoever counts one more; ``None`` if there is more than one
-        limit: then ``take`` does it.
+    def take_one(self, client: str, now: float) -> bytes | None:
+        """``take`` for one unit of who is within the only limit; every hit comes by. How the client
+        stands, as the field ``RateLimit`` says it. ``None``, and nothing is counted: ``take``.
         """
-        if len(self.limits) != 1:
+        tallies = self._clients.get(client)
+        if tallies is None:
             return None
-        tallies = self._of(client, now)
-        if self._touched is not None:
-            self._touched[client] = tallies
-        return tallies[0]
+        tally = tallies[0]
+        if now >= tally.lent_until:
+            if len(tallies) > 1:
+                return None
+            self._of(client, now)
+            if self._touched is not None:
+                self._touched[client] = tallies
+            tally.lend(now)
+        left = tally.lent - 1
+        if left < 0:
+            return None
+        tally.lent = left
+        tally.current += 1
+        tally.unshared += 1
+        return tally.field % left
 
     def charge(self, client: str, cost: int) -> Standing:
         """Count ``cost`` units that are spent already, or give some back."""

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import RequestRefused
 from app.middleware.client_address import CLIENT
-from app.middleware.quota import ClientQuotas, Limit, Standing
+from app.middleware.quota import ClientQuotas, Limit, Standing, standing_form
 
 OUTCOME = "drawbridge.outcome"
 """Where in the scope the mirror leaves ``hit``, ``stale``, ``stale-error`` or ``miss``, before it
@@ -43,7 +43,6 @@ class RateLimit:
         self._unlimited = frozenset(unlimited)
         # Beside the request itself: a small quota must leave room for one miss.
         self._miss_cost = min(miss_cost, *(limit.quota - 1 for limit in quotas.limits))
-        self._hit_field = b'"%b";r=%%d;t=%%d' % quotas.limits[0].name.encode()
         self.policy = (b"ratelimit-policy", policy_field(quotas.limits).encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,18 +62,14 @@ class RateLimit:
 
         await self._app(scope, receive, send_with_standing)
 
-    def take_hit(self, client: str) -> bytes | None:
+    def take_hit(self, client: str, now: float) -> bytes | None:
         """For a layer before this one that has the answer at hand: count the request, and return
         the value of the field ``RateLimit`` to send beside ``policy``. ``None``: do not
         answer but pass it on, to be refused.
         """
-        now = self._quotas.clock()
-        tally = self._quotas.tally_of(client, now)
-        if tally is not None:
-            remaining = tally.take_one(now)
-            if remaining is not None:
-                reset = math.ceil(tally.ends - now)
-                return self._hit_field % (remaining, min(reset, tally.limit.window))
+        told = self._quotas.take_one(client, now)
+        if told is not None:
+            return told
         standing = self._quotas.take(client)
         return None if standing.wait else standing_field(standing).encode()
 
@@ -151,4 +146,5 @@ def policy_field(limits: Collection[Limit]) -> str:
 
 def standing_field(standing: Standing) -> str:
     """``RateLimit``, likewise: of several limits the one that is used up first."""
-    return f'"{standing.limit.name}";r={standing.remaining};t={math.ceil(standing.reset)}'
+    form = standing_form(standing.limit, standing.reset)
+    return (form % standing.remaining).decode()

@@ -119,8 +119,7 @@ class SharedQuotas(OwnsTask):
         for client in list(islice(self._touched, _BATCH)):
             for tally in self._touched.pop(client):
                 tally.roll(now)
-                untold, tally.unshared = tally.unshared, 0
-                yield f"{_PREFIX}:{client}:{tally.limit.window}", tally, untold
+                yield f"{_PREFIX}:{client}:{tally.limit.window}", tally, tally.tell()
 
     def _is_away(self, error: Exception) -> None:
         if not self.alone:

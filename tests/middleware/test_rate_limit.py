@@ -208,10 +208,10 @@ async def test_without_limits_a_miss_is_admitted() -> None:
 
 async def test_a_layer_before_this_one_may_count_hits_itself() -> None:
     app = limited(hit, "2/hour")
-    assert app.take_hit("a") == b'"default";r=1;t=3600'
+    assert app.take_hit("a", 0.0) == b'"default";r=1;t=3600'
     assert app.policy == (b"ratelimit-policy", b'"default";q=2;w=3600')
     assert left(await ask(app)) == 0
-    assert app.take_hit("a") is None
+    assert app.take_hit("a", 0.0) is None
     with pytest.raises(RequestRefused):
         await ask(app)
 
