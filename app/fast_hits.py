@@ -18,7 +18,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from starlette.types import Scope
 
@@ -26,7 +26,7 @@ from app.cache.fields import Fields
 from app.cause import new_ids
 from app.connections import Clients, Connection, fits
 from app.middleware.client_address import Networks, client_of
-from app.middleware.hits import LEARN, Asked, Head, Hits
+from app.middleware.hits import LEARN, Asked, Head
 from app.serving import MakeProtocol
 
 try:
@@ -43,20 +43,13 @@ _APART = 32_768
 """From so many bytes on, copying a body behind its head costs more than a second buffer."""
 
 
-class Known(NamedTuple):
-    """What a request was, and who answers it."""
-
-    asked: Asked
-    hits: Hits
-
-
 class Memo:
     """What requests stood for, by their bytes; the oldest are forgotten first."""
 
     def __init__(self, most: int = _MOST, most_bytes: int = _MOST_BYTES) -> None:
         self._most = most
         self._most_bytes = most_bytes
-        self._known: dict[bytes, Known] = {}
+        self._known: dict[bytes, Asked] = {}
         self.size = 0
         """Bytes of the requests that are remembered."""
         self.get = self._known.get
@@ -70,10 +63,11 @@ class Memo:
         """Those that are remembered, the oldest first."""
         return self._known
 
-    def learn(self, request: bytes, asked: Asked, hits: Hits) -> None:
+    def learn(self, request: bytes, asked: Asked) -> None:
         """Remember what ``request`` was."""
         self.forget(request)
-        self._known[request] = Known(asked, hits)
+        self._known[request] = asked
+        asked.is_kept = True
         self.size += len(request)
         while len(self._known) > self._most or self.size > self._most_bytes:
             self.forget(next(iter(self._known)))
@@ -114,10 +108,10 @@ class FastHits(Connection):
         self._write = transport.write
 
     def data_received(self, data: bytes) -> None:
-        known = self._known(data)
+        asked = self._known(data)
         resting = self._rests or self._is_resting()
-        if known is not None and resting:
-            if self._answer(known):
+        if asked is not None and resting:
+            if self._answer(asked):
                 return
             self._memo.forget(data)
         self._rests = False
@@ -177,16 +171,15 @@ class FastHits(Connection):
             and self.cycle.keep_alive
         )
 
-    def _answer(self, known: Known) -> bool:
+    def _answer(self, asked: Asked) -> bool:
         """Give the answer if there is one to give at once; whether that was so."""
         now = time.monotonic()
-        asked, hits = known
         client = self._client if not asked.forwarded else self._client_of(asked.forwarded)
         request_id = asked.request_id or next(self._ids)
-        answer = hits.answer(asked, client, request_id, now)
+        answer = asked.hits.answer(asked, client, request_id, now)
         if answer is None:
             return False
-        (head, body), standing = answer
+        head, standing, body = answer
         lines = self._server.default_headers
         if head.lines is not lines and not _open(head, lines):
             return False
@@ -200,7 +193,7 @@ class FastHits(Connection):
             opening = b"".join((head.opening, standing, _ID, request_id, _END))
             self.transport.writelines([opening, body])
         self._hit_at = now
-        hits.note(asked, head, client, request_id, time.monotonic() - now)
+        asked.hits.note(asked, head, client, request_id, time.monotonic() - now)
         return True
 
     def _await_next(self, seconds: float) -> None:

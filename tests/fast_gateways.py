@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from app.config import load_settings
-from app.fast_hits import FastHits, Known, Memo
+from app.fast_hits import FastHits, Memo
 from app.main import clients_of, create_app
+from app.middleware.hits import Asked
 from app.runtime import Runtime, open_runtime
 from app.serving import beside, bind
 from tests.gateways import Told, upstream_of
@@ -25,9 +26,9 @@ class Watched(Memo):
     def __init__(self, *bounds: int) -> None:
         super().__init__(*bounds)
         self.found = 0
-        look_up: Callable[[bytes], Known | None] = self.get
+        look_up: Callable[[bytes], Asked | None] = self.get
 
-        def get(request: bytes) -> Known | None:
+        def get(request: bytes) -> Asked | None:
             known = look_up(request)
             self.found += known is not None
             return known

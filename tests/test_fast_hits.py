@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -256,11 +257,11 @@ async def test_a_million_different_requests_leave_no_more_than_the_memo_may_have
 
 def test_the_memo_forgets_the_oldest_and_does_not_grow_by_learning_again() -> None:
     memo = Memo(2, 100)
-    known: Any = object()
+    known: Any = SimpleNamespace()
     for name in (b"a", b"b", b"b", b"c"):
-        memo.learn(name, known, known)
+        memo.learn(name, known)
     assert list(memo.requests()) == [b"b", b"c"]
-    memo.learn(b"d" * 99, known, known)
+    memo.learn(b"d" * 99, known)
     assert list(memo.requests()) == [b"c", b"d" * 99]
     memo.forget(b"no such")
     memo.forget(b"c")

@@ -97,6 +97,13 @@ def judge(stored_at: float, policy: Policy, now: float, stretch: float = 1.0) ->
     return Judgement(verdict, age, ttl)
 
 
+def unchanged_for(judgement: Judgement) -> float:
+    """Seconds for which the age and the time that is left stay as they are, told in whole seconds;
+    at least that until an answer that is fresh is no longer.
+    """
+    return min(1.0 - judgement.age % 1.0, judgement.ttl % 1.0)
+
+
 def should_refresh_early(
     ttl: float, fetch_seconds: float, chance: float, beta: float = 1.0
 ) -> bool:

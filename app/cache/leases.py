@@ -9,29 +9,35 @@ when something is purged. PURE.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Protocol
 
 from app.cache.outcome import Outcome
 
-MOMENT, MOST = 0.1, 4096
-"""How many seconds a lease lasts, and how many there are."""
+MOST = 4096
+"""So many leases run at a time."""
 _OVER = -math.inf
 _SWEEP = 1.0
 """Seconds after which leases that nobody asked for again are dropped."""
 
 
-class Lease:
-    """While the clock is before ``until``, ``outcome`` may be given as it is.
+class Holder(Protocol):
+    """Who keeps something of an answer for as long as a lease on it runs."""
 
-    ``prepared`` is for whoever gives it: what was made of the outcome, which is gone with it.
+    def let_go(self) -> None:
+        """Keep it no longer."""
+
+
+class Lease:
+    """While the clock is before ``until``, ``outcome`` may be given as it is; ``holders`` are told
+    when that is over, or some time later if nobody asks again.
     """
 
-    __slots__ = ("outcome", "prepared", "until")
+    __slots__ = ("holders", "outcome", "until")
 
     def __init__(self, outcome: Outcome, until: float = _OVER) -> None:
         self.outcome = outcome
         self.until = until
-        self.prepared: dict[object, Any] = {}
+        self.holders: list[Holder] = []
 
     @property
     def runs(self) -> bool:
@@ -39,10 +45,11 @@ class Lease:
         return self.until != _OVER
 
     def end(self) -> None:
-        """From now on it holds nothing, the answer neither."""
+        """From now on it is over."""
         self.until = _OVER
-        self.prepared.clear()
-        del self.outcome
+        for holder in self.holders:
+            holder.let_go()
+        self.holders.clear()
 
 
 class Leases:
@@ -61,15 +68,15 @@ class Leases:
         lease = self._leases.get(key)
         return lease if lease is not None and now < lease.until else None
 
-    def grant(self, outcome: Outcome, now: float) -> Lease:
-        """A lease for a moment; where there are too many already, one that is over at once."""
+    def grant(self, outcome: Outcome, now: float, seconds: float) -> Lease:
+        """A lease for so long; where there are too many already, one that is over at once."""
         key = outcome.entry.key
         self.end(key)
         if now >= self._sweep_at:
             self._sweep(now)
         if len(self._leases) >= self._most:
             return Lease(outcome)
-        lease = self._leases[key] = Lease(outcome, now + MOMENT)
+        lease = self._leases[key] = Lease(outcome, now + seconds)
         return lease
 
     def end(self, key: str) -> None:

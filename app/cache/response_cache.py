@@ -26,10 +26,11 @@ from app.cache.freshness import (
     jitter,
     judge,
     should_refresh_early,
+    unchanged_for,
 )
 from app.cache.gate import StoreGate
 from app.cache.key import RequestKey
-from app.cache.leases import MOMENT, Lease
+from app.cache.leases import Lease
 from app.cache.memory import MemoryTier
 from app.cache.outcome import Outcome, Source
 from app.cache.purge_book import PurgeBook
@@ -121,8 +122,8 @@ class ResponseCache:
         return None if lease is None else lease.outcome
 
     def lease(self, key: RequestKey) -> Lease | None:
-        """The same, and for how long it may be given again unasked: not at all, unless it stays
-        fresh for longer than that.
+        """The same, and for how long it may be given again unasked: while it stays fresh for sure,
+        and as old as it is in whole seconds.
 
         While a lease runs, the answer counts as asked for once. Of an answer that is no longer
         fresh a newer one of the records takes the place.
@@ -144,10 +145,9 @@ class ResponseCache:
             self._fetches.refresh(key, entry)
         elif self._nearly_over(entry, judgement):
             self._fetches.refresh(key, entry, early=True)
-        elif (
-            judgement.ttl > EARLY * entry.fetch_seconds + MOMENT and outcome.source is Source.MEMORY
-        ):
-            return self.memory.leases.grant(outcome, now)
+        sure = min(judgement.ttl - EARLY * entry.fetch_seconds, unchanged_for(judgement))
+        if sure > 0 and outcome.source is Source.MEMORY:
+            return self.memory.leases.grant(outcome, now, sure)
         return Lease(outcome)
 
     async def answer(self, key: RequestKey, admit: Admit = _admit) -> Outcome:

@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import cast
 
 from cachetools import LRUCache
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -65,10 +65,19 @@ class Asked:
     """The client's own, if it sent a decent one."""
     forwarded: Fields
     """The fields that may say who the client is."""
+    hits: Hits
+    """Who answers it."""
+    is_kept: bool = False
+    """Whether it is for more than one request."""
     lease: Lease | None = None
-    """What it was answered by last, in case that still runs; ``Given`` is prepared there."""
+    """By which it may be answered again as it was, while that runs: with ``head`` and ``body``."""
     head: Head | None = None
     """What its answer was headed by last, in case that is still right."""
+    body: bytes = b""
+
+    def let_go(self) -> None:
+        """Keep nothing of the answer."""
+        self.lease, self.body = None, b""
 
 
 class Head:
@@ -131,16 +140,11 @@ class Head:
         return self._block
 
 
-class Given(NamedTuple):
-    """The answer to a request; its last field, ``RateLimit``, lacks the value, which is another
-    for everybody. It is there if ``Hits`` knows limits.
-    """
-
-    head: Head
-    body: bytes
-
-
-Learn = Callable[[Asked, "Hits"], None]
+Answer = tuple[Head, bytes, bytes]
+"""The head of an answer, the value of its last field (``RateLimit``, if there are limits), which is
+another for everybody, and its body.
+"""
+Learn = Callable[[Asked], None]
 """Called with what a request was, when it was answered here and may be so again."""
 _Kind = tuple[str, tuple[str, ...], Encoding | None, int, str]
 
@@ -177,40 +181,40 @@ class Hits:
                 client, request_id = scope["state"][CLIENT], asked.request_id or new_id().encode()
                 answer = self.answer(asked, client, request_id, began)
                 if answer is not None:
-                    head = await self._give(*answer, request_id, send)
+                    await self._give(answer, request_id, send)
                     learn: Learn | None = scope.get(LEARN)
                     if learn is not None:
-                        learn(asked, self)
-                    self.note(asked, head, client, request_id, time.monotonic() - began)
+                        learn(asked)
+                    seconds = time.monotonic() - began
+                    self.note(asked, answer[0], client, request_id, seconds)
                     return
         await self._app(scope, receive, send)
 
-    def answer(
-        self, asked: Asked, client: str, request_id: bytes, now: float
-    ) -> tuple[Given, bytes] | None:
-        """The answer to give at once, counted against the client's quota, and the value of the
-        field ``RateLimit``; ``None``: have the request go the ordinary way. Who gives it calls
-        ``note`` after that. ``now`` is of the clock that leases and quotas go by: the monotonic.
+    def answer(self, asked: Asked, client: str, request_id: bytes, now: float) -> Answer | None:
+        """The answer to give at once, counted against the client's quota; ``None``: have the
+        request go the ordinary way. Who gives it calls ``note`` after that. ``now`` is of the
+        clock that leases and quotas go by, the monotonic.
         """
         lease = asked.lease
-        if lease is not None and now < lease.until:
-            given: Given | None = lease.prepared[asked]
-        else:
+        if lease is None or now >= lease.until:
             # What is begun here, a refresh say, belongs to the request.
             token = REQUEST_ID.set(request_id.decode())
             try:
-                given = self._find(asked)
+                found = self._find(asked)
             finally:
                 REQUEST_ID.reset(token)
-        if given is None:
-            return None
+            if found is None:
+                return None
+            head, body = found
+        else:
+            head, body = cast(Head, asked.head), asked.body
         if self._limit is None:
-            return given, b""
+            return head, b"", body
         standing = self._limit.take_hit(client, now)
-        return None if standing is None else (given, standing)
+        return None if standing is None else (head, standing, body)
 
-    def _find(self, asked: Asked) -> Given | None:
-        asked.lease = None
+    def _find(self, asked: Asked) -> tuple[Head, bytes] | None:
+        asked.let_go()
         if asked.encoding is not None and not self._is_made(asked, asked.encoding):
             return None
         # After that, because it counts: what goes the ordinary way is looked up there.
@@ -221,10 +225,11 @@ class Hits:
         head = asked.head
         if head is None or not head.is_of(lease.outcome, encoding):
             head = asked.head = self._head(asked, lease.outcome, encoding, len(body))
-        given = Given(head, b"" if head.silent else body)
-        if lease.runs:
-            lease.prepared[asked], asked.lease = given, lease
-        return given
+        body = b"" if head.silent else body
+        if asked.is_kept and lease.runs:
+            lease.holders.append(asked)
+            asked.lease, asked.body = lease, body
+        return head, body
 
     def note(
         self, asked: Asked, head: Head, client: str, request_id: bytes, seconds: float
@@ -236,20 +241,19 @@ class Hits:
             id_ = request_id.decode()
             self._log(route, asked.method, asked.path, head.status, seconds, id_, client)
 
-    async def _give(self, given: Given, standing: bytes, request_id: bytes, send: Send) -> Head:
-        head = given.head
+    async def _give(self, answer: Answer, request_id: bytes, send: Send) -> None:
+        head, standing, body = answer
         fields = [*head.fields, (b"x-request-id", request_id)]
         if self._limit is not None:
             fields[-2] = (b"ratelimit", standing)
         await send({"type": "http.response.start", "status": head.status, "headers": fields})
-        await send({"type": "http.response.body", "body": given.body})
-        return head
+        await send({"type": "http.response.body", "body": body})
 
     def _read(self, scope: Scope) -> Asked | None:
         """What the request asks; ``None`` if nobody asked that before, or not so simply."""
         method = scope["method"]
         question = self._questions.known(method, scope["raw_path"], scope["query_string"])
-        return None if question is None else _asked(question, scope)
+        return None if question is None else _asked(question, scope, self)
 
     def _is_made(self, asked: Asked, encoding: Encoding) -> bool:
         """Whether memory has the answer, with the body that the client likes best."""
@@ -326,7 +330,7 @@ def _block(fields: Fields) -> bytes | None:
     return b"\r\n".join([name + b": " + value for name, value in fields])
 
 
-def _asked(question: Canonical, scope: Scope) -> Asked | None:
+def _asked(question: Canonical, scope: Scope, hits: Hits) -> Asked | None:
     """What a request without special wishes asks; ``None`` if it has any."""
     accept_encoding: str | None = None
     request_id: bytes | None = None
@@ -346,4 +350,4 @@ def _asked(question: Canonical, scope: Scope) -> Asked | None:
         elif name in FORWARDED:
             forwarded.append((name, value))
     method, path, encoding = scope["method"], scope["path"], negotiate(accept_encoding or "")
-    return Asked(question, method, path, encoding, if_none_match, request_id, forwarded)
+    return Asked(question, method, path, encoding, if_none_match, request_id, forwarded, hits)
