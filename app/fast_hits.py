@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from starlette.types import Scope
 
+from app.body_files import BodyFiles, send
 from app.cache.fields import Fields
 from app.cause import new_ids
 from app.connections import Clients, Connection, fits
@@ -40,7 +41,7 @@ LONGEST = 4096
 _MOST, _MOST_BYTES = 4096, 2_000_000
 _ID, _END = b"\r\nx-request-id: ", b"\r\n\r\n"
 _APART = 32_768
-"""From so many bytes on, copying a body behind its head costs more than a second buffer."""
+"""From so many bytes on, copying a body behind its head costs more than writing it by itself."""
 
 
 class Memo:
@@ -82,11 +83,23 @@ class FastHits(Connection):
     """A connection like others for everything that ``memo`` does not know."""
 
     # What each hit needs: found faster than among the many that uvicorn's protocol has.
-    __slots__ = ("_client", "_hit_at", "_ids", "_known", "_rests", "_server", "_write")
+    __slots__ = (
+        "_client",
+        "_descriptor",
+        "_hit_at",
+        "_ids",
+        "_known",
+        "_rests",
+        "_server",
+        "_write",
+    )
 
-    def __init__(self, memo: Memo, trusted: Networks, clients: Clients, **given: Any) -> None:
+    def __init__(
+        self, memo: Memo, files: BodyFiles, trusted: Networks, clients: Clients, **given: Any
+    ) -> None:
         super().__init__(clients, **given)
         self._memo = memo
+        self._files = files
         self._known, self._ids, self._server = memo.get, memo.ids, self.server_state
         self._trusted = trusted
         self._client = ""
@@ -106,6 +119,7 @@ class FastHits(Connection):
         self._ordinary = self._ordinary or self._refused
         self._client = self._client_of([])
         self._write = transport.write
+        self._descriptor = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
         asked = self._known(data)
@@ -190,11 +204,19 @@ class FastHits(Connection):
         if len(body) < _APART:
             self._write(b"".join((head.opening, standing, _ID, request_id, _END, body)))
         else:
-            opening = b"".join((head.opening, standing, _ID, request_id, _END))
-            self.transport.writelines([opening, body])
+            self._write(b"".join((head.opening, standing, _ID, request_id, _END)))
+            self._write_large(body)
         self._hit_at = now
         asked.hits.note(asked, head, client, request_id, time.monotonic() - now)
         return True
+
+    def _write_large(self, body: bytes) -> None:
+        file, sent = self._files.of(body), 0
+        # It goes around the transport, so what that was given before has to be gone.
+        if file is not None and not self.transport.get_write_buffer_size():
+            sent = send(file, len(body), self._descriptor)
+        if sent < len(body):
+            self._write(memoryview(body)[sent:])
 
     def _await_next(self, seconds: float) -> None:
         handler = self.timeout_keep_alive_handler
@@ -221,4 +243,5 @@ def fast_protocol(
     """
     if not fits():
         return None
-    return functools.partial(FastHits, Memo() if memo is None else memo, trusted, clients)
+    known = Memo() if memo is None else memo
+    return functools.partial(FastHits, known, BodyFiles(), trusted, clients)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.body_files import BodyFiles
 from app.config import load_settings
 from app.fast_hits import FastHits, Memo
 from app.main import clients_of, create_app
@@ -81,10 +82,10 @@ async def doors(folder: Path, memo: Watched | None = None, **settings: Any) -> A
             fast, ordinary = (door.getsockname()[1] for door in (one, other))
             made = Doors(fast, ordinary, runtime, known, told)
 
-            clients = clients_of(runtime)
+            clients, files = clients_of(runtime), BodyFiles()
 
             def protocol(**given: Any) -> FastHits:
-                connection = FastHits(known, runtime.trusted, clients, **given)
+                connection = FastHits(known, files, runtime.trusted, clients, **given)
                 connection.timeout_keep_alive = made.keep_alive
                 made.protocols.append(connection)
                 return connection
