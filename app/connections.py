@@ -5,8 +5,8 @@ never reads. Here one task looks at all connections now and then, at what each w
 whether it came any further, and drops those whose time is over. Nothing is done for a request:
 a hit costs what it cost before. Reasons: docs/decisions/0023-security.md.
 
-This is the one file, with ``fast_hits`` which goes on from it, that knows the inside of uvicorn's
-protocol; ``misfit`` tells where that is not as it was made for.
+This is the one file, with ``fast_hits`` which goes on from it and ``whole_answers``, that knows the
+inside of uvicorn's protocol; ``misfit`` tells where that is not as it was made for.
 """
 
 from __future__ import annotations
@@ -346,10 +346,14 @@ def misfit(version: str, protocol: type) -> str | None:
     """Why nothing can be built on this ``protocol`` of uvicorn's ``version``, if that is so."""
     if not version.startswith(MADE_FOR):
         return f"uvicorn {version} is none that it was tried with"
-    made = vars(protocol).get("__init__")
-    known = {*vars(protocol), *(made.__code__.co_names if made else ())}
-    lacking = sorted((_METHODS | _STATE) - known)
+    lacking = sorted((_METHODS | _STATE) - names(protocol))
     return f"uvicorn {version} has no {', '.join(lacking)}" if lacking else None
+
+
+def names(made: type) -> set[str]:
+    """What a class has, and what its constructor sets."""
+    begin = vars(made).get("__init__")
+    return {*vars(made), *(begin.__code__.co_names if begin else ())}
 
 
 def make_room(most: int) -> int:

@@ -27,8 +27,10 @@ from app.cache.fields import Fields
 from app.cause import new_ids
 from app.connections import Clients, Connection, fits
 from app.middleware.client_address import Networks, client_of
-from app.middleware.hits import LEARN, Asked, Head
+from app.middleware.hit_head import Head
+from app.middleware.hits import ID_FIELD, LEARN, Request
 from app.serving import MakeProtocol
+from app.whole_answers import APART
 
 try:
     from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -39,9 +41,7 @@ except ImportError:
 LONGEST = 4096
 """Bytes; longer requests are not remembered."""
 _MOST, _MOST_BYTES = 4096, 2_000_000
-_ID, _END = b"\r\nx-request-id: ", b"\r\n\r\n"
-_APART = 32_768
-"""From so many bytes on, copying a body behind its head costs more than writing it by itself."""
+_END = b"\r\n\r\n"
 
 
 class Memo:
@@ -50,7 +50,7 @@ class Memo:
     def __init__(self, most: int = _MOST, most_bytes: int = _MOST_BYTES) -> None:
         self._most = most
         self._most_bytes = most_bytes
-        self._known: dict[bytes, Asked] = {}
+        self._known: dict[bytes, Request] = {}
         self.size = 0
         """Bytes of the requests that are remembered."""
         self.get = self._known.get
@@ -64,19 +64,18 @@ class Memo:
         """Those that are remembered, the oldest first."""
         return self._known
 
-    def learn(self, request: bytes, asked: Asked) -> None:
-        """Remember what ``request`` was."""
-        self.forget(request)
-        self._known[request] = asked
-        asked.is_kept = True
-        self.size += len(request)
+    def learn(self, data: bytes, request: Request) -> None:
+        """Remember what the bytes were."""
+        self.forget(data)
+        self._known[data] = request
+        self.size += len(data)
         while len(self._known) > self._most or self.size > self._most_bytes:
             self.forget(next(iter(self._known)))
 
-    def forget(self, request: bytes) -> None:
-        """Have ``request`` go the ordinary way the next time."""
-        if self._known.pop(request, None) is not None:
-            self.size -= len(request)
+    def forget(self, data: bytes) -> None:
+        """Have these bytes go the ordinary way the next time."""
+        if self._known.pop(data, None) is not None:
+            self.size -= len(data)
 
 
 class FastHits(Connection):
@@ -122,10 +121,10 @@ class FastHits(Connection):
         self._descriptor = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
-        asked = self._known(data)
+        request = self._known(data)
         resting = self._rests or self._is_resting()
-        if asked is not None and resting:
-            if self._answer(asked):
+        if request is not None and resting:
+            if self._answer(request):
                 return
             self._memo.forget(data)
         self._rests = False
@@ -185,12 +184,13 @@ class FastHits(Connection):
             and self.cycle.keep_alive
         )
 
-    def _answer(self, asked: Asked) -> bool:
+    def _answer(self, request: Request) -> bool:
         """Give the answer if there is one to give at once; whether that was so."""
         now = time.monotonic()
-        client = self._client if not asked.forwarded else self._client_of(asked.forwarded)
-        request_id = asked.request_id or next(self._ids)
-        answer = asked.hits.answer(asked, client, request_id, now)
+        asked, request_id, forwarded, hits = request
+        client = self._client if not forwarded else self._client_of(forwarded)
+        request_id = request_id or next(self._ids)
+        answer = hits.answer(asked, client, request_id, now)
         if answer is None:
             return False
         head, standing, body = answer
@@ -201,13 +201,13 @@ class FastHits(Connection):
             self._rests = True
             if self.timeout_keep_alive_task is None:
                 self._await_next(self.timeout_keep_alive)
-        if len(body) < _APART:
-            self._write(b"".join((head.opening, standing, _ID, request_id, _END, body)))
+        if len(body) < APART:
+            self._write(b"".join((head.opening, standing, ID_FIELD, request_id, _END, body)))
         else:
-            self._write(b"".join((head.opening, standing, _ID, request_id, _END)))
+            self._write(b"".join((head.opening, standing, ID_FIELD, request_id, _END)))
             self._write_large(body)
         self._hit_at = now
-        asked.hits.note(asked, head, client, request_id, time.monotonic() - now)
+        hits.note(asked, head, client, request_id, time.monotonic() - now)
         return True
 
     def _write_large(self, body: bytes) -> None:

@@ -12,7 +12,7 @@ from app.body_files import BodyFiles
 from app.config import load_settings
 from app.fast_hits import FastHits, Memo
 from app.main import clients_of, create_app
-from app.middleware.hits import Asked
+from app.middleware.hits import Request
 from app.runtime import Runtime, open_runtime
 from app.serving import beside, bind
 from tests.gateways import Told, upstream_of
@@ -27,9 +27,9 @@ class Watched(Memo):
     def __init__(self, *bounds: int) -> None:
         super().__init__(*bounds)
         self.found = 0
-        look_up: Callable[[bytes], Asked | None] = self.get
+        look_up: Callable[[bytes], Request | None] = self.get
 
-        def get(request: bytes) -> Asked | None:
+        def get(request: bytes) -> Request | None:
             known = look_up(request)
             self.found += known is not None
             return known

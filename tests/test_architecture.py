@@ -26,14 +26,14 @@ beat main tasks;
 routers;
 fast_hits jobs runtime;
 answering archive middleware workforce;
-backup dispatch job_queue upkeep;
+backup dispatch job_queue upkeep whole_answers;
 connections membership remote serving shared_states state_gauges sync_progress terminal
 tracing;
 cache containers coordination proxy sandbox sync upstream;
 error_reports logs metrics records;
 config kingdom operator_keys storage;
 redaction;
-cause console errors json_signs masking owned_task patience quantities steps
+body_files cause console errors json_signs masking owned_task patience quantities steps
 telemetry_settings waiting
 """
 FLOORS = tuple(frozenset(floor.split()) for floor in _PICTURE.split(";"))
@@ -80,6 +80,7 @@ EDGES = {
         "app/serving.py",
         "app/connections.py",
         "app/fast_hits.py",
+        "app/whole_answers.py",
         "app/reloading.py",
     ),
 }
@@ -105,6 +106,7 @@ PURE = (
     "app/cache/rows.py",
     "app/cache/freshness.py",
     "app/cache/admission.py",
+    "app/cache/leases.py",
     "app/cache/outcome.py",
     "app/cache/fields.py",
     "app/cache/purges.py",

@@ -11,11 +11,11 @@ a server has read, and by ``fast_hits.py``, for those whose bytes were seen befo
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from enum import Enum, auto
+from typing import NamedTuple, cast
 
 from cachetools import LRUCache
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -30,28 +30,52 @@ from app.cache.questions import Questions
 from app.cache.response_cache import ResponseCache
 from app.cache.store import Entry
 from app.cache.variants import Variants
-from app.cause import REQUEST_ID, new_id
-from app.metrics import HitCount, Metrics
+from app.cause import REQUEST_ID, new_ids
+from app.metrics import Metrics
 from app.middleware.client_address import CLIENT, FORWARDED
+from app.middleware.hit_head import Head
 from app.middleware.observe import Log
 from app.middleware.rate_limit import RateLimit
 from app.middleware.request_id import decent_id
+from app.whole_answers import whole_answers
 
 LEARN = "drawbridge.learn"
 """Where in the scope a server leaves a ``Learn``, if it knows the bytes that the request was."""
 
-_SPECIAL = frozenset(
-    [b"origin", b"cache-control", b"if-match", b"content-length", b"transfer-encoding", b"expect"]
-)
-"""Fields that another layer has something to say to."""
-_UNFIT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-"""What no field may contain; the server refuses to send it."""
-_KEPT = 4096
+ID_FIELD = b"\r\nx-request-id: "
+"""What the last line begins with, behind the value of the one before."""
+
+
+class _Kind(Enum):
+    """What a field means here; all others mean nothing."""
+
+    SPECIAL = auto()
+    """Another layer has something to say to it."""
+    ENCODING = auto()
+    TAG = auto()
+    FORWARDED = auto()
+    REQUEST_ID = auto()
+
+
+_KINDS = {
+    b"origin": _Kind.SPECIAL,
+    b"cache-control": _Kind.SPECIAL,
+    b"if-match": _Kind.SPECIAL,
+    b"content-length": _Kind.SPECIAL,
+    b"transfer-encoding": _Kind.SPECIAL,
+    b"expect": _Kind.SPECIAL,
+    b"accept-encoding": _Kind.ENCODING,
+    b"if-none-match": _Kind.TAG,
+    b"x-request-id": _Kind.REQUEST_ID,
+    **dict.fromkeys(FORWARDED, _Kind.FORWARDED),
+}
+_KEPT, _LONGEST = 4096, 1024
+"""How much of what was asked and of what was answered is kept; longer questions are not."""
 
 
 @dataclass(slots=True, eq=False)
 class Asked:
-    """What a request without special wishes asks: all that its answer and its log line need,
+    """What requests without special wishes ask: all that their answer and their log line need,
     except what changes from one moment, and from one client, to the next.
     """
 
@@ -60,15 +84,7 @@ class Asked:
     path: str
     encoding: Encoding | None
     """What the client likes best; ``None`` is identity."""
-    if_none_match: list[str]
-    request_id: bytes | None
-    """The client's own, if it sent a decent one."""
-    forwarded: Fields
-    """The fields that may say who the client is."""
-    hits: Hits
-    """Who answers it."""
-    is_kept: bool = False
-    """Whether it is for more than one request."""
+    if_none_match: tuple[str, ...]
     lease: Lease | None = None
     """By which it may be answered again as it was, while that runs: with ``head`` and ``body``."""
     head: Head | None = None
@@ -80,73 +96,27 @@ class Asked:
         self.lease, self.body = None, b""
 
 
-class Head:
-    """An answer without its body, good for one second of its age."""
+class Request(NamedTuple):
+    """A request without special wishes."""
 
-    __slots__ = (
-        "_block",
-        "_judgement",
-        "_marks",
-        "count",
-        "encoding",
-        "fields",
-        "lines",
-        "opening",
-        "silent",
-        "status",
-    )
-
-    def __init__(
-        self,
-        outcome: Outcome,
-        encoding: Encoding | None,
-        status: int,
-        fields: Fields,
-        silent: bool,
-        count: HitCount,
-    ) -> None:
-        # Not the outcome itself: its entry would be kept here when memory has given it up.
-        self._judgement = outcome.judgement
-        self._marks = _marks(outcome)
-        self._block: bytes | None = None
-        self.encoding = encoding
-        self.status = status
-        self.fields = fields
-        self.silent = silent
-        self.count = count
-        self.opening = b""
-        self.lines: Fields | None = None
-        """What a server sends up to the end of ``block``, and its own fields in there: they are
-        the same for a second.
-        """
-
-    def is_of(self, outcome: Outcome, encoding: Encoding | None) -> bool:
-        """Whether it is right for this answer too, to the same question."""
-        if self.encoding is not encoding:
-            return False
-        if self._judgement is not outcome.judgement:
-            if self._marks != _marks(outcome):
-                return False
-            self._judgement = outcome.judgement
-        return True
-
-    @property
-    def block(self) -> bytes | None:
-        """The fields as they are sent, but for the end of the last line; ``None`` if there is one
-        among them that no server may send.
-        """
-        if self._block is None:
-            self._block = _block(self.fields)
-        return self._block
+    asked: Asked
+    request_id: bytes | None
+    """The client's own, if it sent a decent one."""
+    forwarded: Fields
+    """The fields that may say who the client is."""
+    hits: Hits
+    """Who answers it."""
 
 
 Answer = tuple[Head, bytes, bytes]
 """The head of an answer, the value of its last field (``RateLimit``, if there are limits), which is
 another for everybody, and its body.
 """
-Learn = Callable[[Asked], None]
+Learn = Callable[[Request], None]
 """Called with what a request was, when it was answered here and may be so again."""
-_Kind = tuple[str, tuple[str, ...], Encoding | None, int, str]
+_HeadOf = tuple[str, tuple[str, ...], Encoding | None, int, str]
+_Wish = tuple[bytes, ...]
+"""Method, path, query, encoding and tags, as they came."""
 
 
 class Hits:
@@ -171,20 +141,24 @@ class Hits:
         self._log = log
         self._limit = limit
         self._limits: Fields = [] if limit is None else [limit.policy, (b"ratelimit", b"")]
-        self._heads: LRUCache[_Kind, Head] = LRUCache(_KEPT)
+        self._whole = whole_answers()
+        self._ids = new_ids()
+        self._asked: LRUCache[_Wish, Asked] = LRUCache(_KEPT)
+        self._heads: LRUCache[_HeadOf, Head] = LRUCache(_KEPT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             began = time.monotonic()
-            asked = self._read(scope)
-            if asked is not None:
-                client, request_id = scope["state"][CLIENT], asked.request_id or new_id().encode()
+            request = self._read(scope)
+            if request is not None:
+                client, request_id = scope["state"][CLIENT], request.request_id or next(self._ids)
+                asked = request.asked
                 answer = self.answer(asked, client, request_id, began)
                 if answer is not None:
                     await self._give(answer, request_id, send)
                     learn: Learn | None = scope.get(LEARN)
                     if learn is not None:
-                        learn(asked)
+                        learn(request)
                     seconds = time.monotonic() - began
                     self.note(asked, answer[0], client, request_id, seconds)
                     return
@@ -226,7 +200,7 @@ class Hits:
         if head is None or not head.is_of(lease.outcome, encoding):
             head = asked.head = self._head(asked, lease.outcome, encoding, len(body))
         body = b"" if head.silent else body
-        if asked.is_kept and lease.runs:
+        if lease.runs:
             lease.holders.append(asked)
             asked.lease, asked.body = lease, body
         return head, body
@@ -243,17 +217,52 @@ class Hits:
 
     async def _give(self, answer: Answer, request_id: bytes, send: Send) -> None:
         head, standing, body = answer
+        if self._whole is not None and head.block is not None:
+            block = b"".join((head.block, standing, ID_FIELD, request_id))
+            if self._whole.give(send, head.status, block, body):
+                return
         fields = [*head.fields, (b"x-request-id", request_id)]
         if self._limit is not None:
             fields[-2] = (b"ratelimit", standing)
         await send({"type": "http.response.start", "status": head.status, "headers": fields})
         await send({"type": "http.response.body", "body": body})
 
-    def _read(self, scope: Scope) -> Asked | None:
+    def _read(self, scope: Scope) -> Request | None:
         """What the request asks; ``None`` if nobody asked that before, or not so simply."""
-        method = scope["method"]
-        question = self._questions.known(method, scope["raw_path"], scope["query_string"])
-        return None if question is None else _asked(question, scope, self)
+        encoding = request_id = None
+        tags: list[bytes] = []
+        forwarded: Fields = []
+        for field in scope["headers"]:
+            name, value = field
+            kind = _KINDS.get(name)
+            if kind is None:
+                continue
+            if kind is _Kind.SPECIAL or (kind is _Kind.ENCODING and encoding is not None):
+                return None
+            if kind is _Kind.ENCODING:
+                encoding = value
+            elif kind is _Kind.TAG:
+                tags.append(value)
+            elif kind is _Kind.FORWARDED:
+                forwarded.append(field)
+            elif request_id is None and decent_id(value):
+                request_id = value
+        method, raw_path, query = scope["method"], scope["raw_path"], scope["query_string"]
+        wish = (method.encode(), raw_path, query, encoding or b"", *tags)
+        asked = self._asked.get(wish) or self._ask(scope, wish)
+        return None if asked is None else Request(asked, request_id, forwarded, self)
+
+    def _ask(self, scope: Scope, wish: _Wish) -> Asked | None:
+        """What is wished for the first time."""
+        _, raw_path, query, encoding, *tags = wish
+        question = self._questions.known(scope["method"], raw_path, query)
+        if question is None or sum(map(len, wish)) > _LONGEST:
+            return None
+        liked = negotiate(encoding.decode("latin-1"))
+        if_none_match = tuple(tag.decode("latin-1") for tag in tags)
+        asked = Asked(question, scope["method"], scope["path"], liked, if_none_match)
+        self._asked[wish] = asked
+        return asked
 
     def _is_made(self, asked: Asked, encoding: Encoding) -> bool:
         """Whether memory has the answer, with the body that the client likes best."""
@@ -308,46 +317,3 @@ def _vary_by_origin(fields: Fields) -> Fields:
     varies = [value for name, value in fields if name == b"vary"]
     others = [field for field in fields if field[0] != b"vary"]
     return [*others, (b"vary", b", ".join([*varies, b"Origin"]))]
-
-
-def _marks(outcome: Outcome) -> tuple[object, ...]:
-    """All of an outcome that its header fields tell."""
-    entry, judgement = outcome.entry, outcome.judgement
-    seconds = (int(judgement.age), int(judgement.ttl), int(judgement.fresh))
-    return (
-        entry.etag,
-        entry.status,
-        entry.content_type,
-        seconds,
-        outcome.word,
-        outcome.source,
-    )
-
-
-def _block(fields: Fields) -> bytes | None:
-    if any(_UNFIT.search(value) for _, value in fields):
-        return None
-    return b"\r\n".join([name + b": " + value for name, value in fields])
-
-
-def _asked(question: Canonical, scope: Scope, hits: Hits) -> Asked | None:
-    """What a request without special wishes asks; ``None`` if it has any."""
-    accept_encoding: str | None = None
-    request_id: bytes | None = None
-    if_none_match: list[str] = []
-    forwarded: Fields = []
-    for name, value in scope["headers"]:
-        if name in _SPECIAL:
-            return None
-        if name == b"accept-encoding":
-            if accept_encoding is not None:
-                return None
-            accept_encoding = value.decode("latin-1")
-        elif name == b"if-none-match":
-            if_none_match.append(value.decode("latin-1"))
-        elif name == b"x-request-id":
-            request_id = value if request_id is None and decent_id(value) else request_id
-        elif name in FORWARDED:
-            forwarded.append((name, value))
-    method, path, encoding = scope["method"], scope["path"], negotiate(accept_encoding or "")
-    return Asked(question, method, path, encoding, if_none_match, request_id, forwarded, hits)
