@@ -7,7 +7,7 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 import uvloop
@@ -19,7 +19,6 @@ from app.cli_jobs import beat, worker
 from app.cli_keys import keys_commands
 from app.cli_sync import sync_commands
 from app.config import NO_AUTOMATION, Settings, load_settings
-from app.demo import run_demo
 from app.doctor import Finding, Health, examine
 from app.error_reports import reported_errors
 from app.errors import DrawbridgeError, SettingsError
@@ -29,13 +28,14 @@ from app.quantities import parse_duration
 from app.reloading import run_reloading
 from app.remote import RemoteGateway
 from app.runtime import open_runtime
-from app.sandbox.app import create_sandbox
 from app.sandbox.faults import Fault
 from app.sandbox.options import MOST_PLAYERS, SandboxOptions
-from app.sandbox.recorder import Step, record
 from app.serving import address, bind, serve
 from app.terminal import GATEWAY, At, Json, Key, print_json, print_table
 from app.workers import run_workers
+
+if TYPE_CHECKING:
+    from app.sandbox.recorder import Step
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
@@ -144,6 +144,10 @@ def sandbox_command(
     ] = None,
 ) -> None:
     """Run a whole kingdom offline, with the upstream's paths."""
+    # A gateway has no use for it.
+    from app.sandbox.app import create_sandbox  # noqa: PLC0415
+    from app.sandbox.recorder import record  # noqa: PLC0415
+
     settings = load_settings()
     configure_logging(settings)
     if record_to is not None:
@@ -163,6 +167,8 @@ def sandbox_command(
 
 def demo_command(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Run the gateway on a sandbox kingdom, and print what to try."""
+    from app.demo import run_demo  # noqa: PLC0415
+
     configure_logging(load_settings(log_level="WARNING"))
     _leave(uvloop.run(run_demo(host, port, typer.echo)))
 

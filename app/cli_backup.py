@@ -14,8 +14,6 @@ import typer
 from rich.console import Console
 
 from app.answering import realm
-from app.backup.restore import restore as put_back
-from app.backup.take import take
 from app.config import load_settings
 from app.logs import configure_logging
 from app.records.copying import Watch
@@ -29,6 +27,9 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Write what cannot be had again to a file, also while gateways run."""
+    # A gateway would carry it along for nothing.
+    from app.backup.take import take  # noqa: PLC0415
+
     settings = load_settings()
     configure_logging(settings.model_copy(update={"log_level": "ERROR"}))
     now = datetime.now(UTC)
@@ -49,6 +50,8 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Put a backup back, while no gateway runs: all of it, or nothing."""
+    from app.backup.restore import restore as put_back  # noqa: PLC0415
+
     settings = load_settings()
     configure_logging(settings.model_copy(update={"log_level": "ERROR"}))
     with _progress(quiet=as_json) as watch:

@@ -22,7 +22,6 @@ from app.remote import RemoteGateway
 from app.sync.job import JOBS, Job, jobs_for
 from app.sync.lease import LocalLease
 from app.sync.runner import Lease
-from app.sync_progress import SyncProgress
 from app.terminal import GATEWAY, At, Json, Key, print_json, print_table, span
 
 _SHOWN = ("job", "last good", "next", "took", "rows", "changed", "failures", "error")
@@ -89,6 +88,8 @@ async def _run(
     settings: Settings, jobs: Sequence[Job], confirm: bool, *, quiet: bool
 ) -> list[JobState]:
     """What became of the jobs; those that another process runs are left out, and told of."""
+    from app.sync_progress import SyncProgress  # noqa: PLC0415
+
     states = []
     async with AsyncExitStack() as parts:
         lease = await _lease(settings, parts)
