@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from app.body_files import BodyFiles
+from app.cache.purges import Purge, Scope
 from app.config import load_settings
 from app.fast_hits import FastHits, Memo
 from app.main import clients_of, create_app
 from app.middleware.hits import Request
 from app.runtime import Runtime, open_runtime
 from app.serving import beside, bind
+from tests.cache.doubles import key
 from tests.gateways import Told, upstream_of
 from tests.raw_http import connected
 
@@ -57,6 +59,11 @@ class Doors:
                 for _ in range(3):
                     await connection.ask(request)
                 assert request in self.memo.requests()
+
+    def purge(self, path: str) -> None:
+        """Have no answer to ``path`` be known any more."""
+        cache = self.runtime.cache
+        cache.purge(Purge(Scope.KEY, key(path).digest, cache._wall(), hard=True))
 
 
 @asynccontextmanager

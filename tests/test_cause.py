@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextvars import copy_context
 
 import pytest
 
-from app.cause import REQUEST_ID, RUN_ID, TRACEPARENT, caused_by, for_nobody, ids
+from app.cause import (
+    REQUEST_ID,
+    RUN_ID,
+    TRACEPARENT,
+    caused_by,
+    for_nobody,
+    ids,
+    new_id,
+    new_ids,
+)
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -64,3 +74,10 @@ def test_a_context_can_be_handed_on() -> None:
         context = copy_context()
     assert context.run(ids) == {"request_id": "r"}
     assert {variable.get() for variable in (REQUEST_ID, RUN_ID, TRACEPARENT)} == {None}
+
+
+def test_ids_that_come_in_rows_look_like_others_and_are_as_different() -> None:
+    one, other = ([next(ids_) for _ in range(10_000)] for ids_ in (new_ids(), new_ids()))
+    assert len({*one, *other}) == 20_000
+    for made in (new_id().encode(), *one, *other):
+        assert re.fullmatch(rb"[0-9a-f]{16}", made)

@@ -209,19 +209,18 @@ async def test_a_hit_keeps_a_connection_open(opened: Doors) -> None:
             assert await connection.reader.read() == b""
 
 
-async def test_who_does_not_read_waits_and_then_gets_everything(tmp_path: Path) -> None:
-    async with doors(tmp_path) as opened:
-        opened.told.body = BODY[:-2] + b',{"id":"1"}' * 100_000 + b"]}"
-        await opened.learn(PLAIN)
-        async with connected(opened.fast) as connection:
-            for _ in range(20):
-                connection.writer.write(PLAIN)
-                await asyncio.sleep(0)
-            [*_, protocol] = opened.protocols
-            await until(lambda: protocol.flow.write_paused)
-            assert protocol.transport.get_write_buffer_size() < 3 * len(opened.told.body)
-            for _ in range(20):
-                assert len((await connection.answer(b"GET")).body) == len(opened.told.body)
+async def test_a_purge_by_key_is_seen_by_the_next_and_disturbs_no_other(opened: Doors) -> None:
+    clans = request("/clans")
+    await opened.learn(PLAIN, clans)
+    async with connected(opened.fast) as connection:
+        for _ in range(5):
+            assert await fast(opened, PLAIN, connection)
+            assert await fast(opened, clans, connection)
+        opened.told.body = b'{"players":[]}'
+        opened.purge("/players")
+        assert await fast(opened, clans, connection)
+        assert (await connection.ask(PLAIN)).body == opened.told.body
+        assert (await connection.ask(clans)).body == BODY
 
 
 async def test_a_server_that_stops_leaves_no_answer_half_given(tmp_path: Path) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
+import uvloop
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from app.errors import SettingsError
 from app.serving import address, beside, bind
 from tests.middleware.asgi import echo
+from tests.waiting import until
 
 
 def test_port_zero_takes_a_free_one() -> None:
@@ -79,3 +84,62 @@ async def test_nobody_is_believed_about_who_the_client_is() -> None:
     async with beside(listening, tell), httpx.AsyncClient() as client:
         said = await client.get(address(listening), headers={"x-forwarded-for": "1.1.1.1"})
     assert said.text == "127.0.0.1"
+
+
+def handles(listening: os.stat_result) -> int:
+    """How many descriptors this process has of a socket."""
+    count = 0
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        try:
+            count += os.path.samestat(os.fstat(descriptor), listening)
+        except OSError:
+            continue  # it was the one that the list was read by
+    return count
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_server_that_stopped_leaves_its_port_and_no_handle(run: Callable[..., None]) -> None:
+    async def serve_and_stop() -> None:
+        listening = bind("127.0.0.1", 0)
+        port, status = listening.getsockname()[1], os.fstat(listening.fileno())
+        async with beside(listening, echo), httpx.AsyncClient() as client:
+            assert (await client.post(address(listening), content=b"hello")).content == b"hello"
+            assert handles(status) > 1
+        assert handles(status) == 0
+        bind("127.0.0.1", port).close()
+
+    run(serve_and_stop())
+
+
+def test_a_turn_of_the_loop_takes_more_connections_than_one() -> None:
+    turns, made, lost = 0, list[int](), list[int]()
+
+    class Counted(asyncio.Protocol):
+        def __init__(self, **_: Any) -> None:
+            """Without what uvicorn's own has to know."""
+
+        def connection_made(self, _: asyncio.BaseTransport) -> None:
+            made.append(turns)
+
+        def connection_lost(self, _: Exception | None) -> None:
+            lost.append(turns)
+
+    async def connect_at_once() -> None:
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            if len(made) < 64:
+                loop.call_soon(turn)
+
+        loop, listening = asyncio.get_running_loop(), bind("127.0.0.1", 0)
+        async with beside(listening, echo, Counted):
+            clients = [socket.create_connection(listening.getsockname()) for _ in range(64)]
+            turn()
+            await until(lambda: len(made) == 64)
+            for client in clients:
+                client.close()
+            await until(lambda: len(lost) == 64)
+
+    # That loop alone takes one at a time.
+    uvloop.run(connect_at_once())
+    assert made[-1] - made[0] < 32

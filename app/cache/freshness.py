@@ -30,6 +30,10 @@ _NEGATIVE_KEEP = 86400.0
 SKEW = 1.0
 """Seconds by which clocks are set back in daily life."""
 _JITTER = 0.1
+EARLY = 10.0
+"""Fetch times before the end of which no answer is renewed early: the chance is one in 20,000."""
+_LOOKS, _WAITING = 4, 0.1
+"""How often in a fetch time, and after how many seconds, an answer is looked at that is due."""
 
 
 class Verdict(StrEnum):
@@ -97,11 +101,23 @@ def judge(stored_at: float, policy: Policy, now: float, stretch: float = 1.0) ->
     return Judgement(verdict, age, ttl)
 
 
-def unchanged_for(judgement: Judgement) -> float:
-    """Seconds for which the age and the time that is left stay as they are, told in whole seconds;
-    at least that until an answer that is fresh is no longer.
+def is_nearly_over(judgement: Judgement, fetch_seconds: float) -> bool:
+    """Whether so little time is left that it may be renewed early."""
+    return judgement.ttl < EARLY * fetch_seconds
+
+
+def good_for(judgement: Judgement, fetch_seconds: float) -> float:
+    """Seconds for which nobody has to look at an answer again that was judged so: it is told with
+    the same age and time left, in whole seconds, and nothing has to be done about it.
+
+    While a refresh may be due it is looked at several times in what one takes, so that it is not
+    missed; while one is under way or failed, now and then.
     """
-    return min(1.0 - judgement.age % 1.0, judgement.ttl % 1.0)
+    unchanged = min(1.0 - judgement.age % 1.0, judgement.ttl % 1.0)
+    if judgement.verdict is not Verdict.FRESH:
+        return min(_WAITING, unchanged)
+    sure = judgement.ttl - EARLY * fetch_seconds
+    return min(max(sure, min(fetch_seconds / _LOOKS, _WAITING)), unchanged)
 
 
 def should_refresh_early(

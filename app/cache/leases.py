@@ -15,6 +15,8 @@ from app.cache.outcome import Outcome
 
 MOST = 4096
 """So many leases run at a time."""
+MOST_HOLDERS = 256
+"""So many may keep something by one lease."""
 _OVER = -math.inf
 _SWEEP = 1.0
 """Seconds after which leases that nobody asked for again are dropped."""
@@ -28,28 +30,30 @@ class Holder(Protocol):
 
 
 class Lease:
-    """While the clock is before ``until``, ``outcome`` may be given as it is; ``holders`` are told
-    when that is over, or some time later if nobody asks again.
-    """
+    """While the clock is before ``until``, ``outcome`` may be given as it is."""
 
-    __slots__ = ("holders", "outcome", "until")
+    __slots__ = ("_holders", "outcome", "until")
 
     def __init__(self, outcome: Outcome, until: float = _OVER) -> None:
         self.outcome = outcome
         self.until = until
-        self.holders: list[Holder] = []
+        self._holders: list[Holder] = []
 
-    @property
-    def runs(self) -> bool:
-        """Whether it did when it was granted, and was not ended since."""
-        return self.until != _OVER
+    def hold(self, holder: Holder) -> bool:
+        """Whether ``holder`` may keep something of the answer: not if it may not be given again, or
+        very many do. It is told when that is over, or some time later if nobody asks again.
+        """
+        if self.until == _OVER or len(self._holders) >= MOST_HOLDERS:
+            return False
+        self._holders.append(holder)
+        return True
 
     def end(self) -> None:
         """From now on it is over."""
         self.until = _OVER
-        for holder in self.holders:
+        for holder in self._holders:
             holder.let_go()
-        self.holders.clear()
+        self._holders.clear()
 
 
 class Leases:

@@ -22,11 +22,12 @@ from app.cache.freshness import (
     Judgement,
     Policies,
     Verdict,
+    good_for,
+    is_nearly_over,
     is_storable,
     jitter,
     judge,
     should_refresh_early,
-    unchanged_for,
 )
 from app.cache.gate import StoreGate
 from app.cache.key import RequestKey
@@ -45,8 +46,6 @@ from app.errors import ContainerError, RequestRefused, StoreError, UpstreamError
 
 KNOWN_PATIENCE = 1.0
 """Seconds that a client who could be given an old answer waits for a new one."""
-EARLY = 10.0
-"""Fetch times before the end of which no answer is renewed early: the chance is one in 20,000."""
 
 Admit = Callable[[], Awaitable[None]]
 """Whether a client may have the upstream asked: raises ``RequestRefused`` if not."""
@@ -122,8 +121,7 @@ class ResponseCache:
         return None if lease is None else lease.outcome
 
     def lease(self, key: RequestKey) -> Lease | None:
-        """The same, and for how long it may be given again unasked: while it stays fresh for sure,
-        and as old as it is in whole seconds.
+        """The same, and for how long it may be given again unasked.
 
         While a lease runs, the answer counts as asked for once. Of an answer that is no longer
         fresh a newer one of the records takes the place.
@@ -145,10 +143,9 @@ class ResponseCache:
             self._fetches.refresh(key, entry)
         elif self._nearly_over(entry, judgement):
             self._fetches.refresh(key, entry, early=True)
-        sure = min(judgement.ttl - EARLY * entry.fetch_seconds, unchanged_for(judgement))
-        if sure > 0 and outcome.source is Source.MEMORY:
-            return self.memory.leases.grant(outcome, now, sure)
-        return Lease(outcome)
+        if outcome.source is not Source.MEMORY:
+            return Lease(outcome)
+        return self.memory.leases.grant(outcome, now, good_for(judgement, entry.fetch_seconds))
 
     async def answer(self, key: RequestKey, admit: Admit = _admit) -> Outcome:
         """The best answer that can be had. ``admit`` is asked before the upstream is, and may
@@ -285,8 +282,7 @@ class ResponseCache:
 
     def _nearly_over(self, entry: Entry, judgement: Judgement) -> bool:
         """Whether this request is the one that renews a hot answer before it is stale."""
-        near = judgement.ttl < EARLY * entry.fetch_seconds
-        return near and should_refresh_early(
+        return is_nearly_over(judgement, entry.fetch_seconds) and should_refresh_early(
             judgement.ttl, entry.fetch_seconds, 1.0 - self._chance()
         )
 

@@ -200,8 +200,7 @@ class Hits:
         if head is None or not head.is_of(lease.outcome, encoding):
             head = asked.head = self._head(asked, lease.outcome, encoding, len(body))
         body = b"" if head.silent else body
-        if lease.runs:
-            lease.holders.append(asked)
+        if lease.hold(asked):
             asked.lease, asked.body = lease, body
         return head, body
 

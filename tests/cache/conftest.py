@@ -1,13 +1,14 @@
-"""What the tests of the cache share: a server for MongoDB's protocol, and entries to store."""
+"""What the tests of the cache share: a server for MongoDB's protocol, a cache, entries to store."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from app.cache.store import Entry
+from tests.cache.kitchen import kitchen
 from tests.real.mongodb import mongo_database, mongo_server
 
-__all__ = ["make_entry", "mongo_database", "mongo_server"]
+__all__ = ["kitchen", "make_entry", "mongo_database", "mongo_server"]
 
 
 def make_entry(key: str = "k", **changes: Any) -> Entry:

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cache.freshness import (
+    EARLY,
     Judgement,
     Policies,
     Policy,
     Verdict,
+    good_for,
+    is_nearly_over,
     is_storable,
     jitter,
     judge,
@@ -96,6 +99,62 @@ def test_a_whole_fresh_time_is_told_as_such_at_any_age(milliseconds: int) -> Non
 
 def test_nobody_knows_how_long_something_from_the_future_is_fresh() -> None:
     assert judge(5000.0, POLICY, 1000.0, 1.1).fresh == 0
+
+
+# Parts of a second that floating-point numbers have without error.
+PARTS = st.integers(0, 1_000_000).map(lambda parts: parts / 1024)
+LEFT = st.integers(-1_000_000, 1_000_000).map(lambda parts: parts / 1024)
+FETCHES = st.integers(0, 2048).map(lambda parts: parts / 1024)
+
+
+def judged(age: float, ttl: float) -> Judgement:
+    return Judgement(Verdict.FRESH if ttl > 0 else Verdict.GRACE, age, ttl)
+
+
+@given(PARTS, LEFT, FETCHES, st.integers(0, 1023))
+def test_while_an_answer_is_good_nothing_that_is_told_in_seconds_changes(
+    age: float, ttl: float, fetch_seconds: float, later: int
+) -> None:
+    seconds = good_for(judged(age, ttl), fetch_seconds)
+    assert 0 <= seconds <= 1
+    assert ttl <= 0 or seconds <= ttl
+    # Whole parts again, for a tenth of a second has none.
+    moment = int(seconds * 1024) / 1024 * later / 1024
+    assert (int(age + moment), int(ttl - moment)) == (int(age), int(ttl))
+
+
+@given(PARTS, LEFT, FETCHES)
+def test_nobody_looks_again_until_something_changes_or_is_due(
+    age: float, ttl: float, fetch_seconds: float
+) -> None:
+    judgement = judged(age, ttl)
+    seconds = good_for(judgement, fetch_seconds)
+    changes = int(age + seconds) == int(age) + 1 or (ttl - seconds) % 1 == 0
+    due = judgement.verdict is not Verdict.FRESH or ttl - seconds <= EARLY * fetch_seconds
+    assert changes or due
+    assert seconds > 0 or changes or fetch_seconds == 0
+
+
+@given(PARTS, LEFT, FETCHES)
+def test_what_may_be_due_is_looked_at_often(age: float, ttl: float, fetch_seconds: float) -> None:
+    judgement = judged(age, ttl)
+    seconds = good_for(judgement, fetch_seconds)
+    if judgement.verdict is not Verdict.FRESH:
+        assert seconds <= 0.1
+    elif is_nearly_over(judgement, fetch_seconds):
+        assert seconds <= min(0.1, fetch_seconds / 4)
+    else:
+        assert seconds <= max(0.1, ttl - EARLY * fetch_seconds)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "fetch_seconds", "over"),
+    [(10.0, 0.5, False), (5.0, 0.5, False), (4.9, 0.5, True), (0.1, 0.0, False), (-1, 0.0, True)],
+)
+def test_an_answer_is_nearly_over_ten_fetches_before_its_end(
+    ttl: float, fetch_seconds: float, over: bool
+) -> None:
+    assert is_nearly_over(judged(1.0, ttl), fetch_seconds) is over
 
 
 @given(st.text())

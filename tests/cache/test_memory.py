@@ -9,8 +9,16 @@ import gc
 import os
 import random
 import tracemalloc
+from collections.abc import Callable
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.cache.freshness import Judgement, Verdict
+from app.cache.leases import Lease
 from app.cache.memory import MemoryTier
+from app.cache.outcome import Outcome, Source
 from app.cache.store import StoreStats
 from tests.cache.conftest import make_entry
 
@@ -249,6 +257,102 @@ def test_pruning_is_no_use() -> None:
     for key in "ee":
         ask(tier, key, 0)
     assert keys_in(tier, "abcde") == "acde"
+
+
+def lent(tier: MemoryTier, key: str) -> Lease:
+    """A lease on an entry that is here."""
+    entry = tier.look(key)
+    assert entry is not None
+    outcome = Outcome(entry, Source.MEMORY, Judgement(Verdict.FRESH, 0.0, 30.0))
+    return tier.leases.grant(outcome, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "give_up",
+    [
+        lambda tier: tier.delete("a"),
+        lambda tier: tier.clear(),
+        lambda tier: tier.prune(3e9),
+        lambda tier: tier.put(make_entry("a", body=b"", stored_at=2e9)),
+        lambda tier: tier.put(make_entry("a", body=bytes(ROOMY), stored_at=2e9)),
+        lambda tier: [ask(tier, key, 0) for key in "eeffgghh"],
+        lambda tier: tier.put(make_entry("d", body=b"larger", stored_at=2e9)),
+    ],
+    ids=["deleted", "cleared", "pruned", "replaced", "too large", "others came", "another grew"],
+)
+def test_what_is_given_up_or_replaced_ends_its_lease(
+    give_up: Callable[[MemoryTier], object],
+) -> None:
+    tier = full_of("abcd")
+    before, lease = tier.look("a"), lent(tier, "a")
+    give_up(tier)
+    assert tier.look("a") is not before
+    assert lease.until < 0
+    assert tier.leases.get("a", 0.5) is None
+
+
+def test_a_newcomer_that_has_to_go_ends_its_lease() -> None:
+    tier = tier_for(200)
+    for key in digests(1, 210) * 5:
+        ask(tier, key)
+    ask(tier, "new")
+    lease = lent(tier, "new")
+    for key in digests(2, 20):
+        ask(tier, key)
+    assert tier.look("new") is None
+    assert lease.until < 0
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda tier: tier.get("a"),
+        lambda tier: tier.look("a"),
+        lambda tier: tier.delete("b"),
+        lambda tier: tier.prune(0.0),
+        lambda tier: tier.put(make_entry("a", body=b"", stored_at=1.0)),
+        lambda tier: tier.put(make_entry("b", body=b"", stored_at=2e9)),
+        lambda tier: ask(tier, "e", 0),
+    ],
+    ids=["read", "looked at", "another deleted", "kept", "older", "another put", "not admitted"],
+)
+def test_what_stays_keeps_its_lease(leave: Callable[[MemoryTier], object]) -> None:
+    tier = full_of("abcd")
+    lease = lent(tier, "a")
+    leave(tier)
+    assert tier.leases.get("a", 0.5) is lease
+
+
+TIER_STEPS = st.tuples(
+    st.sampled_from(["put", "put", "put", "lease", "lease", "get", "delete", "prune", "clear"]),
+    st.sampled_from("abcdefghijkl"),
+    st.sampled_from([0, 500, 9_000, 15_000, 20_000]),
+    st.integers(0, 50),
+)
+
+
+@given(st.lists(TIER_STEPS, min_size=20, max_size=80))
+def test_what_is_lent_is_what_is_here(steps: list[tuple[str, str, int, int]]) -> None:
+    # With room for two small ones among the last, for seven of nine thousand bytes besides, and
+    # for none of twenty.
+    tier, leases = MemoryTier(70_000), list[Lease]()
+    for what, key, size, moment in steps:
+        if what == "put":
+            tier.put(make_entry(key, body=bytes(size), stored_at=float(moment)))
+        elif what == "lease" and tier.look(key) is not None:
+            leases.append(lent(tier, key))
+        elif what == "get":
+            tier.get(key)
+        elif what == "delete":
+            tier.delete(key)
+        elif what == "prune":
+            tier.prune(float(moment))
+        elif what == "clear":
+            tier.clear()
+        for lease in leases:
+            entry = lease.outcome.entry
+            assert lease.until < 0 or tier.look(entry.key) is entry
+            assert (lease.until > 0) == (tier.leases.get(entry.key, 0.5) is lease)
 
 
 def test_an_entry_takes_about_what_it_counts() -> None:

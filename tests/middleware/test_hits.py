@@ -20,6 +20,7 @@ from app.kingdom.collections import COLLECTIONS
 from app.main import create_app
 from app.records.snapshot import Snapshot
 from app.runtime import Runtime, open_runtime
+from tests.cache.doubles import key
 from tests.gateways import Told, upstream_of
 from tests.middleware.asgi import Heard, call, http_scope
 from tests.records.kept import snapshot_of
@@ -168,6 +169,15 @@ async def test_an_encoding_that_is_not_made_is_looked_up_once(pair: Pair) -> Non
     heard = await call(pair.fast, scope_of("GET", "/players", [(b"accept-encoding", "br")], ""))
     assert heard.headers["content-encoding"] == "br"
     assert len(asked) <= 1
+
+
+async def test_requests_that_come_again_are_not_kept_one_by_one(pair: Pair) -> None:
+    leases = pair.runtime.cache.memory.leases
+    leases.end_all()
+    for _ in range(50):
+        await call(pair.fast, scope_of("GET", "/players", [], ""))
+    lease = leases._leases[key("/players").digest]
+    assert len(lease._holders) <= 1
 
 
 async def test_hits_are_counted_and_keep_the_requests_id(pair: Pair) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import ceil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.middleware.quota import ClientQuotas, Limit, Standing, Tally, parse_limits
+from app.middleware.quota import MOMENT, ClientQuotas, Limit, Standing, Tally, parse_limits
 
 MINUTE = Limit("default", 10, 60)
 
@@ -205,3 +208,155 @@ def copy_of(tally: Tally) -> Tally:
     twin = Tally(tally.limit, 0.0)
     twin.ends, twin.current, twin.previous = tally.ends, tally.current, tally.previous
     return twin
+
+
+def left(told: bytes | None) -> int:
+    """The units that remain, as the field says."""
+    assert told is not None
+    return int(told.split(b";")[1].removeprefix(b"r="))
+
+
+def hit(quotas: ClientQuotas, now: float) -> int | None:
+    """One request, counted as ``RateLimit.take_hit`` does: the units that remain, if granted."""
+    told = quotas.take_one("a", now)
+    if told is not None:
+        return left(told)
+    standing = quotas.take("a")
+    return None if standing.wait else standing.remaining
+
+
+def counts(quotas: ClientQuotas) -> list[tuple[float, int, int, int]]:
+    tallies = quotas._clients.get("a", ())
+    return [(one.ends, one.current, one.previous, one.unshared) for one in tallies]
+
+
+# Of windows, and of parts of a second, that floating-point numbers have without error.
+ONE_LIMIT = st.sampled_from([Limit("default", 10, 64), Limit("default", 100, 1)])
+PAUSES = st.one_of(
+    st.just(0.0), st.integers(1, 20).map(lambda n: n / 64), st.integers(1, 150).map(float)
+)
+LONG_PAUSES = st.sampled_from([7 / 64, 0.25, 0.5, 1.0, 63.0])
+ASKED = st.lists(
+    st.tuples(
+        st.sampled_from(["hit", "hit", "hit", "take", "charge"]), st.integers(-9, 60), PAUSES
+    ),
+    max_size=60,
+)
+
+
+@given(ONE_LIMIT, ASKED)
+def test_units_that_are_lent_are_those_that_would_be_granted(
+    limit: Limit, asked: list[tuple[str, int, float]]
+) -> None:
+    clock = Clock()
+    lending, exact = (ClientQuotas([limit], clock) for _ in range(2))
+    for what, cost, pause in asked:
+        clock.now += pause
+        if what == "charge":
+            assert lending.charge("a", cost) == exact.charge("a", cost)
+        elif what == "take":
+            assert lending.take("a", max(1, cost)) == exact.take("a", max(1, cost))
+        else:
+            told, standing = hit(lending, clock.now), exact.take("a")
+            assert (told is None) == (standing.wait > 0)
+            fading = exact._clients["a"][0].previous * MOMENT / limit.window
+            assert told is None or 0 <= standing.remaining - told <= ceil(fading)
+        assert counts(lending) == counts(exact)
+
+
+@given(ONE_LIMIT, st.lists(st.tuples(LONG_PAUSES, st.integers(1, 60)), max_size=20))
+def test_of_units_lent_this_instant_as_many_are_told_to_remain(
+    limit: Limit, asked: list[tuple[float, int]]
+) -> None:
+    clock = Clock()
+    lending, exact = (ClientQuotas([limit], clock) for _ in range(2))
+    for pause, hits in asked:
+        clock.now += pause
+        for _ in range(hits):
+            told, standing = hit(lending, clock.now), exact.take("a")
+            assert told == (None if standing.wait else standing.remaining)
+
+
+def test_of_who_is_not_known_or_has_several_limits_nothing_is_counted(clock: Clock) -> None:
+    one, two = (
+        ClientQuotas([MINUTE], clock),
+        ClientQuotas(parse_limits("3/second; 5/minute"), clock),
+    )
+    assert one.take_one("a", clock.now) is None
+    assert len(one) == 0
+    two.take("a")
+    touched = two.note_touched()
+    assert {two.take_one("a", clock.now) for _ in range(10)} == {None}
+    assert not touched
+    assert two.take("a").remaining == 1
+
+
+def test_the_last_unit_is_lent_and_no_more(clock: Clock) -> None:
+    quotas = ClientQuotas([MINUTE], clock)
+    quotas.take("a", 8)
+    assert quotas.take_one("a", clock.now) == b'"default";r=1;t=60'
+    assert quotas.take_one("a", clock.now) == b'"default";r=0;t=60'
+    before = counts(quotas)
+    assert quotas.take_one("a", clock.now) is None
+    assert counts(quotas) == before
+    assert quotas.take("a").wait > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "remaining"),
+    [
+        (lambda tally: tally.add(5), 2),
+        (lambda tally: tally.add(-2), 9),
+        (lambda tally: tally.adopt(60.0, 6, 0, 1000.0), 1),
+        (lambda tally: tally.tell(), 7),
+    ],
+    ids=["spent", "given back", "spent elsewhere", "told"],
+)
+def test_what_changes_the_count_has_what_is_lent_calculated_anew(
+    clock: Clock, change: Callable[[Tally], object], remaining: int
+) -> None:
+    quotas = ClientQuotas([MINUTE], clock)
+    touched = quotas.note_touched()
+    quotas.take("a")
+    assert left(quotas.take_one("a", clock.now)) == 8
+    [tally] = touched.pop("a")
+    change(tally)
+    assert left(quotas.take_one("a", clock.now)) == remaining
+
+
+def test_what_faded_is_lent_after_a_moment(clock: Clock) -> None:
+    quotas = ClientQuotas([Limit("default", 128, 1)], clock)
+    quotas.take("a", 128)
+    told = []
+    for now in (1001.5, 1001.5625, 1001.625):
+        clock.now = now
+        told.append(left(quotas.take_one("a", now)))
+    assert told == [63, 62, 77]
+
+
+def test_nothing_is_lent_beyond_the_end_of_a_window(clock: Clock) -> None:
+    quotas = ClientQuotas([MINUTE], clock)
+    quotas.take("a", 5)
+    clock.now += 60 - MOMENT / 2
+    assert left(quotas.take_one("a", clock.now)) == 4
+    clock.now = 1060.0
+    assert left(quotas.take_one("a", clock.now)) == 3
+    assert counts(quotas) == [(1120.0, 1, 6, 1)]
+
+
+@given(st.lists(st.sampled_from(["hit", "hit", "hit", "tell", "wait"]), max_size=60))
+def test_every_unit_that_is_lent_is_told_once(steps: list[str]) -> None:
+    clock = Clock()
+    quotas = ClientQuotas([Limit("default", 1000, 3600)], clock)
+    touched = quotas.note_touched()
+    granted = told = 0
+    for step in [*steps, "tell"]:
+        if step == "hit":
+            granted += hit(quotas, clock.now) is not None
+            assert list(touched) == ["a"]
+        elif step == "tell":
+            told += sum(tally.tell() for tallies in touched.values() for tally in tallies)
+            touched.clear()
+        else:
+            clock.now += MOMENT
+    assert granted == told == steps.count("hit")

@@ -216,6 +216,20 @@ async def test_a_layer_before_this_one_may_count_hits_itself() -> None:
         await ask(app)
 
 
+@pytest.mark.parametrize("limit", ["4/hour", "100/minute", "4/hour; 1000/day"])
+async def test_a_hit_is_told_the_same_by_that_layer_and_by_this_one(limit: str) -> None:
+    one, other = limited(hit, limit), limited(hit, limit)
+    for _ in range(5):
+        told = one.take_hit("a", 1000.1)
+        try:
+            heard = await ask(other)
+        except RequestRefused:
+            assert told is None
+        else:
+            assert told is not None
+            assert told.decode() == heard.headers["ratelimit"]
+
+
 async def test_on_a_real_server_behind_a_proxy() -> None:
     app = ClientAddress(
         Problems(limited(Mirror(), unlimited=["health"])), parse_networks(["127.0.0.0/8"])
