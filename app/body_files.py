@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
+from contextlib import suppress
 
 MOST_BYTES = 16_000_000
 """Of all bodies that are looked at in a second, and so of all files."""
+MOST = 64
+"""So many bodies, and files, at a time."""
 _OFTEN = 4
 """So often a body is asked for before the copy into a file is worth its while."""
 _SECONDS = 1.0
@@ -29,10 +32,12 @@ class _Body:
         self.file: int | None = None
 
     def put_into_file(self) -> None:
-        file = os.memfd_create("body", os.MFD_CLOEXEC)
-        weakref.finalize(self, os.close, file)
-        if os.pwrite(file, self.body, 0) == len(self.body):
-            self.file = file
+        """Do without where there is no descriptor or no memory left for it."""
+        with suppress(OSError):
+            file = os.memfd_create("body", os.MFD_CLOEXEC)
+            weakref.finalize(self, os.close, file)
+            if os.pwrite(file, self.body, 0) == len(self.body):
+                self.file = file
 
 
 class BodyFiles:
@@ -50,7 +55,7 @@ class BodyFiles:
         if known is not None and known.file is not None:
             return known.file
         if known is None:
-            if self.size + len(body) > self._most_bytes:
+            if self.size + len(body) > self._most_bytes or len(self._bodies) >= MOST:
                 return None
             # It keeps the body, so that its id is nobody else's.
             known = self._bodies[id(body)] = _Body(body)

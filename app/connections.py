@@ -73,7 +73,7 @@ _STATE = frozenset(
 )
 """What is used of the class, and of what its constructor sets."""
 
-_FILES = 256
+_FILES = 320
 """Files that the program has open besides the connections of clients."""
 _TURNED_AWAY = 64
 """How many at once are told that there is no room; more are dropped without a word."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from collections.abc import Iterator
 
 import pytest
 
-from app.body_files import BodyFiles, send
+from app.body_files import MOST, BodyFiles, send
 from tests.waiting import until
 
 BODY = b"0123456789" * 5_000
@@ -87,6 +88,24 @@ async def test_what_is_too_much_in_all_is_not_even_looked_at() -> None:
         files.of(small)
     assert (files.size, len(files._bodies)) == (len(BODY) + 10, 2)
     assert (content(files.of(BODY)), content(files.of(small))) == (BODY, small)
+
+
+async def test_no_more_bodies_are_looked_at_than_there_may_be_files() -> None:
+    files = BodyFiles()
+    bodies = [b"%d" % number for number in range(MOST + 1)]
+    for _ in range(4):
+        made = [files.of(body) for body in bodies]
+    assert [file is None for file in made] == [False] * MOST + [True]
+
+
+async def test_without_a_descriptor_left_there_is_no_file() -> None:
+    files = BodyFiles()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        assert [files.of(BODY) for _ in range(5)] == [None] * 5
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_there_is_room_again_when_others_are_forgotten() -> None:

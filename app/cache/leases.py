@@ -73,12 +73,14 @@ class Leases:
         return lease if lease is not None and now < lease.until else None
 
     def grant(self, outcome: Outcome, now: float, seconds: float) -> Lease:
-        """A lease for so long; where there are too many already, one that is over at once."""
+        """A lease for so long; where that is no time, or there are too many already, one that is
+        over at once.
+        """
         key = outcome.entry.key
         self.end(key)
         if now >= self._sweep_at:
             self._sweep(now)
-        if len(self._leases) >= self._most:
+        if seconds <= 0 or len(self._leases) >= self._most:
             return Lease(outcome)
         lease = self._leases[key] = Lease(outcome, now + seconds)
         return lease

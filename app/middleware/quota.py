@@ -117,7 +117,6 @@ class Tally:
             self.ends = now + window
             self.previous = 0
         self.current = self.unshared = 0
-        self.lent_until = _OVER
 
     def used(self, now: float) -> float:
         """Units used in the last ``window`` seconds, as good as two numbers can tell."""

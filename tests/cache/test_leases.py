@@ -85,6 +85,13 @@ def test_what_has_ended_may_be_ended_again() -> None:
     assert (page.told, len(leases)) == (1, 0)
 
 
+def test_a_lease_for_no_time_is_over_at_once_and_not_counted() -> None:
+    leases, page = Leases(), Page()
+    lease = leases.grant(outcome(), NOW, 0.0)
+    assert not lease.hold(page)
+    assert (leases.get("k", NOW), len(leases)) == (None, 0)
+
+
 def test_nobody_holds_what_is_over() -> None:
     leases, page = Leases(most=1), Page()
     lease = leases.grant(outcome(), NOW, 1.0)
