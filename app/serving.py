@@ -45,6 +45,9 @@ def bind(host: str, port: int) -> socket.socket:
 def _handles(listening: socket.socket) -> list[socket.socket]:
     # The loop takes one connection in a turn from each (libuv/libuv#3696). With a thousand busy
     # clients a turn is ten milliseconds, and with one handle the last of them waited for seconds.
+    # A duplicate made of a socket that blocks has all block that are of the same socket: those of
+    # other workers too, which would wait in accept() for the next client and serve nobody else.
+    listening.setblocking(False)
     return [listening, *(listening.dup() for _ in range(_TAKEN_AT_ONCE - 1))]
 
 

@@ -14,6 +14,7 @@ import uvloop
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from app import serving
 from app.errors import SettingsError
 from app.serving import address, beside, bind
 from tests.middleware.asgi import echo
@@ -109,6 +110,16 @@ def test_a_server_that_stopped_leaves_its_port_and_no_handle(run: Callable[..., 
         bind("127.0.0.1", port).close()
 
     run(serve_and_stop())
+
+
+async def test_who_begins_to_listen_does_not_block_others_at_the_same_socket() -> None:
+    listening = bind("127.0.0.1", 0)
+    async with beside(listening, echo):
+        # As a worker has it that is begun later.
+        same = socket.socket(fileno=os.dup(listening.fileno()))
+        for handle in serving._handles(same):
+            assert not os.get_blocking(listening.fileno())
+            handle.close()
 
 
 def test_a_turn_of_the_loop_takes_more_connections_than_one() -> None:
