@@ -51,6 +51,8 @@ _METHODS = frozenset(
         "on_headers_complete",
         "on_message_begin",
         "on_message_complete",
+        "pause_writing",
+        "shutdown",
         "timeout_keep_alive_handler",
     ]
 )

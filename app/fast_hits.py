@@ -30,7 +30,7 @@ from app.middleware.client_address import Networks, client_of
 from app.middleware.hit_head import Head
 from app.middleware.hits import ID_FIELD, LEARN, Request
 from app.serving import MakeProtocol
-from app.whole_answers import APART
+from app.whole_answers import APART, END, lines_of
 
 try:
     from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -41,7 +41,6 @@ except ImportError:
 LONGEST = 4096
 """Bytes; longer requests are not remembered."""
 _MOST, _MOST_BYTES = 4096, 2_000_000
-_END = b"\r\n\r\n"
 
 
 class Memo:
@@ -205,9 +204,9 @@ class FastHits(Connection):
                 self._await_next(self.timeout_keep_alive)
         write = self._write
         if len(body) < APART:
-            write(b"".join((head.opening, standing, ID_FIELD, request_id, _END, body)))
+            write(b"".join((head.opening, standing, ID_FIELD, request_id, END, body)))
         else:
-            write(b"".join((head.opening, standing, ID_FIELD, request_id, _END)))
+            write(b"".join((head.opening, standing, ID_FIELD, request_id, END)))
             self._write_large(body)
         self._hit_at = now
         hits.note(asked, head, client, request_id, time.monotonic() - now)
@@ -233,8 +232,8 @@ def _open(head: Head, lines: Fields) -> bool:
     """Put ``lines``, the server's own, into ``head``; ``False`` if no server may send that."""
     if head.block is None:
         return False
-    own = b"".join([b"%b: %b\r\n" % field for field in lines])
-    head.lines, head.opening = lines, STATUS_LINE[head.status] + own + head.block
+    head.lines = lines
+    head.opening = STATUS_LINE[head.status] + lines_of(lines) + head.block
     return True
 
 

@@ -7,6 +7,8 @@ knows the inside of uvicorn, as ``connections`` does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import uvicorn
 from starlette.types import Send
 
@@ -18,6 +20,8 @@ except ImportError:
     # Another uvicorn, with which nothing of this is used.
     STATUS_LINE, RequestResponseCycle = {}, type(None)  # type: ignore[assignment, misc]
 
+END = b"\r\n\r\n"
+"""Of the last line, and of the head."""
 APART = 32_768
 """From so many bytes on, copying a body behind its head costs more than writing it by itself."""
 _USED = frozenset(
@@ -36,6 +40,11 @@ _USED = frozenset(
     ]
 )
 """What is used of uvicorn's class, all of it set by the constructor."""
+
+
+def lines_of(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Header fields as they are sent, each with the end of its line."""
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
 class WholeAnswers:
@@ -64,10 +73,10 @@ class WholeAnswers:
         if cycle.default_headers is not self._fields:
             # The server makes new ones once a second.
             self._fields = cycle.default_headers
-            self._lines = b"".join([b"%b: %b\r\n" % field for field in self._fields])
+            self._lines = lines_of(self._fields)
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        head = (STATUS_LINE[status], self._lines, fields, b"\r\n\r\n")
+        head = (STATUS_LINE[status], self._lines, fields, END)
         if len(body) < APART:
             cycle.transport.write(b"".join((*head, body)))
         else:

@@ -109,8 +109,7 @@ class ResponseCache:
         self._warm_up = WarmUp(memory, store, gate, self.writer, clock=clock, wall=wall)
         self._warm_up.begin()
         self._wall = wall
-        self.clock = clock
-        """What leases are timed by."""
+        self._clock = clock
         self._chance = chance
         self._patience = patience
         self._recorded = recorded
@@ -126,7 +125,7 @@ class ResponseCache:
         While a lease runs, the answer counts as asked for once. Of an answer that is no longer
         fresh a newer one of the records takes the place.
         """
-        now = self.clock()
+        now = self._clock()
         lease = self.memory.leases.get(key.digest, now)
         if lease is not None:
             return lease

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from cachetools import LRUCache
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -86,14 +86,14 @@ class Asked:
     """What the client likes best; ``None`` is identity."""
     if_none_match: tuple[str, ...]
     lease: Lease | None = None
-    """By which it may be answered again as it was, while that runs: with ``head`` and ``body``."""
+    """By which it may be answered again with what was ``found``, while that runs."""
+    found: tuple[Head, bytes] | None = None
     head: Head | None = None
     """What its answer was headed by last, in case that is still right."""
-    body: bytes = b""
 
     def let_go(self) -> None:
         """Keep nothing of the answer."""
-        self.lease, self.body = None, b""
+        self.lease = self.found = None
 
 
 class Request(NamedTuple):
@@ -170,18 +170,18 @@ class Hits:
         clock that leases and quotas go by, the monotonic.
         """
         lease = asked.lease
-        if lease is None or now >= lease.until:
+        if lease is not None and now < lease.until:
+            found = asked.found
+        else:
             # What is begun here, a refresh say, belongs to the request.
             token = REQUEST_ID.set(request_id.decode())
             try:
                 found = self._find(asked)
             finally:
                 REQUEST_ID.reset(token)
-            if found is None:
-                return None
-            head, body = found
-        else:
-            head, body = cast(Head, asked.head), asked.body
+        if found is None:
+            return None
+        head, body = found
         if self._limit is None:
             return head, b"", body
         standing = self._limit.take_hit(client, now)
@@ -199,10 +199,10 @@ class Hits:
         head = asked.head
         if head is None or not head.is_of(lease.outcome, encoding):
             head = asked.head = self._head(asked, lease.outcome, encoding, len(body))
-        body = b"" if head.silent else body
+        found = head, b"" if head.silent else body
         if lease.hold(asked):
-            asked.lease, asked.body = lease, body
-        return head, body
+            asked.lease, asked.found = lease, found
+        return found
 
     def note(
         self, asked: Asked, head: Head, client: str, request_id: bytes, seconds: float

@@ -11,6 +11,7 @@ import pytest
 
 from app.cache.freshness import Policies, jitter
 from app.cache.memory import MemoryTier
+from app.cache.recorded import Recorded
 from app.cache.response_cache import ResponseCache
 from app.cache.sqlite import SqliteStore
 from app.kingdom.operation import Freshness
@@ -39,7 +40,7 @@ class Kitchen:
         await until(lambda: len(self.cache.writer) == 0)
 
 
-def kitchen_with(store: SqliteStore) -> Kitchen:
+def kitchen_with(store: SqliteStore, recorded: Recorded | None = None) -> Kitchen:
     upstream, clock, gate = ScriptedUpstream(), Clock(), SwitchedGate()
     cache = ResponseCache(
         memory=MemoryTier(1_000_000),
@@ -50,6 +51,7 @@ def kitchen_with(store: SqliteStore) -> Kitchen:
         queue_size=1_000_000,
         wall=clock,
         clock=clock,
+        recorded=recorded,
     )
     return Kitchen(cache, upstream, clock, gate, store)
 

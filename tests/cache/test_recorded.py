@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,19 +10,18 @@ import orjson
 import pytest
 
 from app.cache.encoding import tag_body
-from app.cache.freshness import Policies, Verdict, jitter
+from app.cache.freshness import Verdict, jitter
 from app.cache.key import RequestKey
-from app.cache.memory import MemoryTier
 from app.cache.outcome import Source
 from app.cache.purges import Purge, Scope
 from app.cache.recorded import Recorded
-from app.cache.response_cache import ResponseCache
 from app.cache.sqlite import SqliteStore
 from app.errors import UpstreamUnreachable
 from app.kingdom.collections import COLLECTIONS
-from app.kingdom.operation import Freshness
 from app.records.snapshot import Snapshot
-from tests.cache.doubles import Answer, Clock, ScriptedUpstream, SwitchedGate, key
+from tests.cache.doubles import Answer, key
+from tests.cache.kitchen import Kitchen as PlainKitchen
+from tests.cache.kitchen import kitchen_with
 from tests.records.kept import snapshot_of
 from tests.waiting import until
 
@@ -35,13 +33,9 @@ FACTS = {"proved": {"list": 1.0}, "content_type": "application/json"}
 
 
 @dataclass
-class Kitchen:
+class Kitchen(PlainKitchen):
     """A cache over records, with everything that it stands on within reach."""
 
-    cache: ResponseCache
-    upstream: ScriptedUpstream
-    clock: Clock
-    gate: SwitchedGate
     shelf: dict[str, Snapshot] = field(default_factory=dict)
 
     def sync(self, *ids: str, ago: float = 0.0) -> None:
@@ -57,31 +51,16 @@ class Kitchen:
         [rows] = orjson.loads(outcome.entry.body).values()
         return outcome.source, [row["id"] for row in rows], outcome.upstream_failed
 
-    async def written(self) -> None:
-        """Wait until the store has everything."""
-        await until(lambda: len(self.cache.writer) == 0)
-
 
 @pytest.fixture
 async def kitchen(tmp_path: Path) -> AsyncIterator[Kitchen]:
-    upstream, clock, gate = ScriptedUpstream(), Clock(), SwitchedGate()
-    upstream.answer = body("upstream")
-    store, shelf = SqliteStore(tmp_path / "responses.sqlite3"), dict[str, Snapshot]()
-    cache = ResponseCache(
-        memory=MemoryTier(1_000_000),
-        store=store,
-        gate=gate,
-        fetch=upstream.fetch,
-        policies=Policies(dict.fromkeys(Freshness, 30.0), negative=60.0, keep=math.inf),
-        queue_size=1_000_000,
-        wall=clock,
-        clock=clock,
-        recorded=Recorded(shelf.get),
-    )
-    yield Kitchen(cache, upstream, clock, gate, shelf)
-    gate.unlock()
-    await cache.aclose()
-    await store.aclose()
+    shelf: dict[str, Snapshot] = {}
+    made = kitchen_with(SqliteStore(tmp_path / "responses.sqlite3"), Recorded(shelf.get))
+    made.upstream.answer = body("upstream")
+    yield Kitchen(**vars(made), shelf=shelf)
+    made.gate.unlock()
+    await made.cache.aclose()
+    await made.store.aclose()
 
 
 def body(*ids: str) -> Answer:
@@ -131,7 +110,7 @@ async def test_old_ones_are_given_and_refreshed_behind(kitchen: Kitchen) -> None
     kitchen.sync("1", ago=FRESH + 1)
     assert await kitchen.ask() == (Source.RECORDS, ["1"], False)
     await until(lambda: kitchen.upstream.behind == [True])
-    await kitchen.written()
+    await kitchen.settled()
     assert await kitchen.ask() == (Source.MEMORY, ["upstream"], False)
 
 
@@ -164,7 +143,7 @@ async def test_what_is_newer_stays(kitchen: Kitchen) -> None:
 
 async def test_the_store_is_asked_when_they_are_not_fresh(kitchen: Kitchen) -> None:
     await kitchen.ask()
-    await kitchen.written()
+    await kitchen.settled()
     kitchen.cache.memory.clear()
     kitchen.clock.now += FRESH + 1
     kitchen.sync("1", ago=FRESH + 2)
@@ -173,7 +152,7 @@ async def test_the_store_is_asked_when_they_are_not_fresh(kitchen: Kitchen) -> N
 
 async def test_the_newer_of_both_is_given(kitchen: Kitchen) -> None:
     await kitchen.ask()
-    await kitchen.written()
+    await kitchen.settled()
     kitchen.cache.memory.clear()
     kitchen.clock.now += 2 * FRESH
     kitchen.sync("1", ago=FRESH + 1)
@@ -188,7 +167,7 @@ async def test_a_failing_upstream_leaves_what_was_synced(kitchen: Kitchen) -> No
 
 async def test_it_leaves_the_newer_of_what_was_synced_and_stored(kitchen: Kitchen) -> None:
     await kitchen.ask()
-    await kitchen.written()
+    await kitchen.settled()
     kitchen.upstream.answer = DOWN
     kitchen.clock.now += FRESH + GRACE + 1
     for ago, expected in ((FRESH + GRACE + 2, "upstream"), (FRESH + GRACE + 0.5, "1")):
